@@ -23,7 +23,7 @@ struct sign_key; /* a private key; opaque */
 
 void sign_key_generate(struct sign_key **out);
 void sign_key_free(struct sign_key *key);
-CLEANUP_FUNCTION(struct sign_key *, sign_key_free)
+CLEANUP_FUNCTION(struct sign_key, sign_key_free)
 const uint8_t *sign_key_public(const struct sign_key *key);
 
 /* Sign message. The same key and message always give the same signature. */

@@ -88,7 +88,7 @@ enum manifest_kind {
 int manifest_parse(
 	struct manifest **out, struct span json, enum manifest_kind kind, struct error *err);
 void manifest_free(struct manifest *m);
-CLEANUP_FUNCTION(struct manifest *, manifest_free)
+CLEANUP_FUNCTION(struct manifest, manifest_free)
 
 /* The file record of path, or NULL. */
 const struct manifest_file *manifest_find_file(const struct manifest *m, struct span path);

@@ -52,7 +52,7 @@ struct package_options {
 int package_open(
 	struct package **out, int fd, const struct package_options *options, struct error *err);
 void package_free(struct package *pkg);
-CLEANUP_FUNCTION(struct package *, package_free)
+CLEANUP_FUNCTION(struct package, package_free)
 
 /* Unpack into the empty folder dirfd: manifest.dsse.json, and the payload's files below files/;
  * all durable. dirfd -1 checks the same and writes nothing. The entries are checked as an install

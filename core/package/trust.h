@@ -1,8 +1,7 @@
 /* trust.h - whose signature counts, for what and how long
  *
- * A trust set holds publisher keys and pins of exact package digests. It is built from one JSON
- * document, {"keys":[KEY...],"pins":[PIN...]} (how it is handed to another process), or from a
- * folder of small files, one KEY or PIN each (`--trust DIR`):
+ * A trust set holds publisher keys and pins of exact package digests. It is filled one by one, or
+ * from a folder of small JSON files (`--trust DIR`):
  *
  *   key-<64 hex of its id>.json
  *   {"key_id":"ed25519:<64 hex>","public_key":"<64 hex>","name":"Acme",
@@ -12,8 +11,8 @@
  *   {"digest":"sha256:<64 hex>","state":"allowed" or "revoked","expires_at":... or null,
  *    "reason":"why, required"}
  *
- * A namespace is a publisher, one plugin of it, or "*". The set is unchanged by a failure. It
- * decides nothing about files and knows no clock: the caller gives the time.
+ * A namespace is a publisher, one plugin of it, or "*". What a failure leaves is what was there.
+ * Knows nothing of packages, and no clock: the caller gives the time.
  */
 #ifndef MORTISE_PACKAGE_TRUST_H
 #define MORTISE_PACKAGE_TRUST_H
@@ -36,8 +35,8 @@ struct error;
 #define TRUST_NAME_MAX       255 /* characters */
 #define TRUST_REASON_MAX     1000
 #define TRUST_FILE_MAX       (64u << 10)
-#define TRUST_DOCUMENT_MAX   (4u << 20)
 
+/* In a set it owns its texts; handed in, they are borrowed, and an empty list may be NULL. */
 struct trust_key {
 	char id[SIGN_KEY_ID_SIZE];
 	uint8_t public_key[SIGN_PUBLIC_SIZE];
@@ -49,7 +48,7 @@ struct trust_key {
 	bool development; /* counts only where the environment is "development" */
 	bool revoked;
 	int64_t expires_us; /* real time; 0: never */
-	char *reason;       /* of the revocation; "" otherwise */
+	char *reason; /* of the revocation; "" or NULL: none given */
 };
 
 struct trust_pin {
@@ -63,27 +62,22 @@ struct trust; /* opaque */
 
 void trust_new(struct trust **out);
 void trust_free(struct trust *trust);
-CLEANUP_FUNCTION(struct trust *, trust_free)
+CLEANUP_FUNCTION(struct trust, trust_free)
 
-/* Add all of a document, of one KEY, or of one PIN. ERR_TRUST_FILE: not of that form, or the key id
- * is not that of the public key. A key or pin that is there already is replaced. */
-int trust_add_document(struct trust *trust, struct span json, struct error *err);
-int trust_add_key(struct trust *trust, struct span json, struct error *err);
-int trust_add_pin(struct trust *trust, struct span json, struct error *err);
+/* Add a copy of key or pin, over the one of that id or digest. ERR_TRUST_FILE: a rule above is
+ * broken, or the id is not that of the public key. ERR_LIMIT: too many. */
+int trust_put_key(struct trust *trust, const struct trust_key *key, struct error *err);
+int trust_put_pin(struct trust *trust, const struct trust_pin *pin, struct error *err);
 
 /* The set in folder. ERR_NOT_FOUND: no such folder; other names than key-*.json and pin-*.json in
  * it are passed over. *out is the caller's. */
 int trust_load(struct trust **out, const char *folder, struct error *err);
-/* Write one key or pin into folder (made if absent), durably, over the one that was there. */
+/* Write one key or pin into folder (made if absent), durably, over the one that was there. The same
+ * rules as trust_put_key(). */
 int trust_save_key(const char *folder, const struct trust_key *key, struct error *err);
 int trust_save_pin(const char *folder, const struct trust_pin *pin, struct error *err);
 
-/* The whole set as a document. */
-void trust_append_document(struct text *out, const struct trust *trust);
-/* One key as its file has it. */
-void trust_append_key(struct text *out, const struct trust_key *key);
-
-/* In the order they came; NULL behind the last. Borrowed until the set changes. */
+/* Keys by id, pins by digest; NULL behind the last. Borrowed until the set changes. */
 const struct trust_key *trust_key_at(const struct trust *trust, size_t index);
 const struct trust_pin *trust_pin_at(const struct trust *trust, size_t index);
 /* NULL when there is none. */
