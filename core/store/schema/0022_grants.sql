@@ -1,0 +1,74 @@
+-- Who may do what. Nothing is granted to PUBLIC but making ids; a table or column that is not here is nobody's but the owner's.
+SET LOCAL search_path = public, pg_temp;
+
+DO $$
+BEGIN
+	EXECUTE format('GRANT CONNECT ON DATABASE %I TO mortise_front, mortise_supervisor', current_database());
+END
+$$;
+GRANT USAGE ON SCHEMA public TO application_role, mortise_supervisor;
+GRANT EXECUTE ON FUNCTION generate_cuid() TO PUBLIC;
+
+-- Both sides.
+GRANT EXECUTE ON FUNCTION app_setting(text), app_user_id(), app_plugin(), app_address(), json_texts(jsonb), semver_order(text),
+	audit_write(text, text, text, text, jsonb, jsonb, text, text, jsonb, text), state_of(plugin_status[])
+	TO application_role, mortise_supervisor;
+GRANT SELECT (id, email, name, username, avatar, provider, provider_id, role, is_active, last_login, preferences, metadata,
+	created_at, updated_at, deleted_at) ON users TO application_role;
+GRANT INSERT ON audit_logs TO application_role, mortise_supervisor;
+GRANT USAGE ON SEQUENCE audit_logs_id_seq TO application_role, mortise_supervisor;
+GRANT SELECT ON plugins, plugin_versions, packages, plugin_signatures, trust_keys, trust_pins, authority_feed, catalog_feed, host_settings,
+	schema_migrations TO application_role, mortise_supervisor;
+
+-- The front, as whoever asks.
+GRANT SELECT, INSERT, UPDATE ON teams TO application_role;
+GRANT SELECT ON team_members, plugin_instances, plugin_terminations, service_health_dashboard TO application_role;
+-- Not the secrets: the front has no key for them.
+GRANT SELECT (id, plugin_id, environment, installed_version, previous_version, installed_by, installation_method, config, health_status,
+	health_check_url, last_health_check, health_metrics, cpu_usage, memory_usage, disk_usage, is_enabled, installed_at, updated_at, disabled_at,
+	uninstalled_at, wished_version, wished_digest, installed_digest, granted_permissions, revision) ON plugin_installations TO application_role;
+GRANT UPDATE (is_enabled, config, health_check_url) ON plugin_installations TO application_role;
+GRANT SELECT, INSERT, UPDATE ON services, service_deployments TO application_role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON service_relationships TO application_role;
+GRANT SELECT, INSERT ON changes TO application_role;
+GRANT INSERT, UPDATE ON trust_keys, host_settings TO application_role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON plugin_kv, tenant_data TO application_role;
+GRANT USAGE ON SEQUENCE plugin_kv_etags TO application_role;
+GRANT SELECT, INSERT ON call_operations TO application_role;
+GRANT SELECT, INSERT, UPDATE ON catalog_syncs TO application_role;
+GRANT SELECT, INSERT, DELETE ON catalog_sync_seen TO application_role;
+GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app_team_ids(), app_own_plugin(), app_catalog_everyone(),
+	app_sees_all_services(), setting_put(text, text, jsonb), trust_add(text, bytea, text, text[], text[], boolean, timestamptz),
+	trust_revoke(text, text), change_open(text, text, text, text, text, text, text, jsonb, text),
+	operation_find(text, text), operation_keep(text, text, jsonb), kv_get(text), kv_list(text, text, integer),
+	kv_put(text, jsonb, bytea, bigint, interval, text), kv_delete(text, bigint, text),
+	auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]),
+	auth_api_key_create(text, text, text, text, text, text[], integer, timestamptz, inet[], text[]), auth_api_key_revoke(text, text),
+	auth_api_keys_list(text), catalog_provider_check(text), catalog_sync_note(text, bigint, varchar[]),
+	catalog_apply(text, jsonb, boolean, bigint, text), catalog_relate(text, jsonb, bigint, text), catalog_sync_begin(text, text),
+	catalog_sync_finish(text, bigint, text), catalog_closure(text, integer, boolean, relationship_type[])
+	TO application_role;
+
+-- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.
+GRANT SELECT (id, provider, provider_id, is_active, deleted_at), INSERT (id, email, name, provider, provider_id, role), UPDATE (is_active)
+	ON users TO mortise_supervisor;
+GRANT INSERT, UPDATE ON plugins, plugin_versions, packages TO mortise_supervisor;
+GRANT INSERT ON plugin_signatures, events, metrics TO mortise_supervisor;
+GRANT SELECT, INSERT ON package_chunks, plugin_terminations TO mortise_supervisor;
+GRANT SELECT, INSERT, UPDATE ON plugin_installations, nodes, changes TO mortise_supervisor;
+GRANT SELECT, INSERT, UPDATE, DELETE ON plugin_instances, leases TO mortise_supervisor;
+GRANT USAGE ON SEQUENCE fencing_tokens, instance_generations TO mortise_supervisor;
+GRANT EXECUTE ON FUNCTION node_lease(text, text, bigint, interval, jsonb), node_check(text, bigint), node_release(text, bigint),
+	lease_take(text, bigint, text, interval), package_chunk_put(text, bigint, text, integer, bytea),
+	package_register(text, bigint, text, jsonb, bytea, bigint, text, text, boolean), state_follows(plugin_status, plugin_status),
+	instance_move(text, bigint, text, plugin_status, text, text, jsonb), instance_started(text, bigint, text, integer),
+	instance_samples(text, bigint, jsonb), metrics_write(text, bigint, jsonb), installations_rollup(text, bigint),
+	termination_write(text, bigint, jsonb), change_claim(text, bigint), change_hold(text, bigint, bigint),
+	change_phase(text, bigint, bigint, text, text, text), change_report(changes, text, text, jsonb), plugin_account_put(text, text, boolean),
+	change_wish(text, bigint, bigint, jsonb, text[], text, text), change_commit(text, bigint, bigint, jsonb),
+	change_fail(text, bigint, bigint, plugin_status, jsonb),
+	job_partitions(), job_metrics_rollup(), job_metrics_expire(), job_audit_archive(), job_expire(), job_refresh_health(), job_tenant_create(text)
+	TO mortise_supervisor;
+
+-- The default privileges of 0001 came after pgcrypto, whose functions stay PUBLIC's; these two are the owner's for migration and repair.
+REVOKE EXECUTE ON FUNCTION encrypt_sensitive(text, text), decrypt_sensitive(text, text), encryption_master(), encryption_tag(bytea, text, text, bytea) FROM PUBLIC;
