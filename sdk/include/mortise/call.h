@@ -50,6 +50,7 @@ struct mortise_call_result_1 {
 	struct mortise_str json;  /* the result; empty on an error */
 	struct mortise_str bytes; /* may be handed to http reply() or write() as it is */
 	struct mortise_str text;  /* on an error: why, in words for people */
+	mortise_id cause;         /* in done: as given in args, perhaps stale by now */
 };
 
 /* A call that came in, borrowed until on_call returns. */

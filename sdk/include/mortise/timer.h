@@ -20,7 +20,7 @@ struct mortise_timer_1 {
 	/* [home] Call fn after first_ms and then every every_ms, or once if every_ms
 	 * is 0. Never from inside start() itself, also with first_ms 0. A late timer
 	 * fires once, not several times. LIMIT: 1024 timers run already. The id of a
-	 * timer that fires once is stale in its callback.
+	 * timer that fires once is stale in its callback. timer may be NULL.
 	 */
 	int32_t (*start)(struct mortise_host *host, uint64_t first_ms, uint64_t every_ms,
 		mortise_timer_cb fn, void *user, mortise_id *timer);
