@@ -1,0 +1,296 @@
+#include "cli/help.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/settings.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#define SUGGEST_DISTANCE 2
+#define WORD_MAX         32
+
+/* The order of the overview. */
+static const struct {
+	const char *title;
+	const struct cli_command *commands;
+} groups[] = {
+	{ "The host", cli_host_commands },
+	{ "Plugins", cli_plugin_commands },
+	{ "Changes", cli_change_commands },
+	{ "Usage", cli_top_commands },
+	{ "The catalog", cli_service_commands },
+	{ "Packages", cli_package_commands },
+	{ "Signing keys", cli_key_commands },
+	{ "Trust", cli_trust_commands },
+	{ "API keys", cli_api_key_commands },
+	{ "HTTP", cli_api_commands },
+	{ "Database", cli_db_commands },
+};
+
+static const char *const topics[] = { "exit-codes", "settings", "errors" };
+
+#define for_each_command(command)                                                                \
+	for (size_t group_ = 0; group_ < ARRAY_LENGTH(groups); group_++)                         \
+		for (const struct cli_command *command = groups[group_].commands; command->path; \
+			command++)
+
+bool help_wanted(int argc, char **argv)
+{
+	return argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+	       strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--version") == 0;
+}
+
+/* How many of argv's words the path takes when they are all there; 0 otherwise. */
+static int match_words(const char *path, int argc, char **argv)
+{
+	struct span rest = span_of(path), word;
+	int n = 0;
+
+	while (span_split(&rest, ' ', &word)) {
+		if (n + 1 >= argc || !span_is(word, argv[n + 1]))
+			return 0;
+		n++;
+	}
+	return n;
+}
+
+/* Levenshtein's distance, of short words only. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[WORD_MAX + 1], n = strlen(b);
+
+	if (strlen(a) > WORD_MAX || n > WORD_MAX)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t change = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < change)
+				change = row[j] + 1;
+			if (row[j - 1] + 1 < change)
+				change = row[j - 1] + 1;
+			row[j] = change;
+		}
+	}
+	return row[n];
+}
+
+static bool is_group(const char *word)
+{
+	for_each_command(command) if (strncmp(command->path, word, strlen(word)) == 0 &&
+				      command->path[strlen(word)] == ' ') return true;
+	return false;
+}
+
+static int not_found(int argc, char **argv, struct error *err)
+{
+	CLEANUP(mem_freep) char *typed = NULL;
+	const char *best = NULL;
+	size_t least = SUGGEST_DISTANCE + 1;
+	bool group = is_group(argv[1]);
+
+	typed = group && argc > 2 ? mem_printf("%s %s", argv[1], argv[2]) : mem_strdup(argv[1]);
+	for_each_command(command)
+	{
+		CLEANUP(mem_freep) char *first = mem_strdup(command->path);
+		char *space = strchr(first, ' ');
+		size_t d;
+
+		if (space && !group)
+			*space = '\0';
+		d = distance(typed, first);
+		if (d < least) {
+			least = d;
+			best = command->path;
+		}
+	}
+	if (group && argc <= 2)
+		(void)error_set(err, ERR_USAGE, "'mortise %s' needs a subcommand", typed);
+	else
+		(void)error_set(err, ERR_USAGE, "there is no command 'mortise %s'", typed);
+	if (best && !(group && argc <= 2))
+		return error_fix(err, "did you mean 'mortise %s'?", best);
+	return error_fix(err, "see 'mortise help%s%s'", group ? " " : "", group ? argv[1] : "");
+}
+
+int help_find(int argc, char **argv, const struct cli_command **out, int *words, struct error *err)
+{
+	const struct cli_command *best = NULL;
+	int most = 0;
+
+	for_each_command(command)
+	{
+		int n = match_words(command->path, argc, argv);
+
+		if (n > most) {
+			most = n;
+			best = command;
+		}
+	}
+	if (!best)
+		return not_found(argc, argv, err);
+	*out = best;
+	*words = most;
+	return 0;
+}
+
+static void print_options(const struct cli_option *options, int count)
+{
+	for (int i = 0; i < count && options[i].name; i++) {
+		CLEANUP(mem_freep)
+		char *left = mem_printf("%s%.1s%s--%s%s%s", options[i].letter ? "-" : "  ",
+			options[i].letter ? &options[i].letter : "",
+			options[i].letter ? ", " : "  ", options[i].name,
+			options[i].argument ? " " : "",
+			options[i].argument ? options[i].argument : "");
+
+		printf("  %-26s %s\n", left, options[i].help);
+	}
+}
+
+void help_print(struct cli *cli, const struct cli_command *command,
+	const struct cli_option *globals, int count)
+{
+	const char *bold = cli_style(cli, stdout, STYLE_BOLD);
+	const char *plain = cli_style(cli, stdout, STYLE_PLAIN);
+
+	printf("%smortise %s%s - %s\n\n", bold, command->path, plain, command->summary);
+	printf("usage: mortise %s%s%s [options]\n", command->path, command->arguments[0] ? " " : "",
+		command->arguments);
+	if (command->details)
+		printf("\n%s\n", command->details);
+	if (command->options[0].name) {
+		printf("\n%soptions%s\n", bold, plain);
+		print_options(command->options, CLI_OPTIONS_MAX);
+	}
+	printf("\n%soptions of every command%s\n", bold, plain);
+	print_options(globals, count);
+}
+
+static void print_group(struct cli *cli, const char *title, const struct cli_command *commands)
+{
+	printf("\n%s%s%s\n", cli_style(cli, stdout, STYLE_BOLD), title,
+		cli_style(cli, stdout, STYLE_PLAIN));
+	for (; commands->path; commands++) {
+		CLEANUP(mem_freep)
+		char *left = mem_printf("%s %s", commands->path, commands->arguments);
+
+		printf("  %-42s %s\n", left, commands->summary);
+	}
+}
+
+static void print_overview(struct cli *cli)
+{
+	printf("%smortise%s - a plugin host for internal developer platforms\n\n"
+	       "usage: mortise COMMAND [arguments] [options]\n",
+		cli_style(cli, stdout, STYLE_BOLD), cli_style(cli, stdout, STYLE_PLAIN));
+	for (size_t i = 0; i < ARRAY_LENGTH(groups); i++)
+		print_group(cli, groups[i].title, groups[i].commands);
+	printf("\nhelp on one: mortise COMMAND --help   topics: mortise help exit-codes | settings "
+	       "| errors | MRT-NNNN\n"
+	       "start here:  mortise up\n");
+}
+
+static void print_exit_codes(void)
+{
+	puts("0    done\n"
+	     "1    failed\n"
+	     "2    wrong usage or a setting that is not valid\n"
+	     "3    partly done (N of M)\n"
+	     "4    not authenticated or not permitted\n"
+	     "5    not found\n"
+	     "6    conflict, or not possible in this state\n"
+	     "7    verification failed: checksum, signature or policy\n"
+	     "8    unhealthy, and rolled back\n"
+	     "75   the host cannot be reached or is busy; try again\n"
+	     "130  interrupted");
+}
+
+static void print_settings(const struct cli *cli)
+{
+	struct setting setting;
+	char *value;
+
+	for (size_t i = 0; settings_at(&cli->settings, i, &setting, &value); i++) {
+		printf("%s\n    %s\n    %s or %s; default %s%s%s\n", setting.name, setting.help,
+			setting.flag, setting.variable,
+			setting.fallback[0] ? setting.fallback : "none",
+			strcmp(value, setting.fallback) == 0 ? "" : "; now ",
+			strcmp(value, setting.fallback) == 0 ? "" : value);
+		mem_free(value);
+	}
+}
+
+static void print_errors(void)
+{
+	size_t count;
+	const struct error_entry *entries = error_entries(&count);
+
+	for (size_t i = 0; i < count; i++)
+		printf("MRT-%d  %-20s %s\n", -entries[i].code, entries[i].name, entries[i].text);
+}
+
+static int print_error(const char *id, struct error *err)
+{
+	const struct error_entry *entry;
+	uint64_t number;
+
+	if (!span_u64(span_of(id + 4), 9999, &number) ||
+		(entry = error_entry(-(int)number), entry->code != -(int)number))
+		return error_set(err, ERR_NOT_FOUND, "there is no error '%s'", id);
+	printf("MRT-%d %s: %s\n\n  fix          %s\n  HTTP status  %d\n  exit code    %d\n",
+		-entry->code, entry->name, entry->text, entry->fix, entry->http_status,
+		entry->exit_code);
+	return 0;
+}
+
+int help_run(struct cli *cli, int argc, char **argv, const struct cli_option *globals, int count,
+	struct error *err)
+{
+	const struct cli_command *command;
+	int words;
+
+	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+		puts("mortise " MORTISE_VERSION);
+		return 0;
+	}
+	if (argc < 3) {
+		print_overview(cli);
+		return 0;
+	}
+	if (strcmp(argv[2], topics[0]) == 0) {
+		print_exit_codes();
+		return 0;
+	}
+	if (strcmp(argv[2], topics[1]) == 0) {
+		print_settings(cli);
+		return 0;
+	}
+	if (strcmp(argv[2], topics[2]) == 0) {
+		print_errors();
+		return 0;
+	}
+	if (strncmp(argv[2], "MRT-", 4) == 0)
+		return print_error(argv[2], err);
+	if (argc == 3 && is_group(argv[2])) {
+		for (size_t i = 0; i < ARRAY_LENGTH(groups); i++)
+			if (groups[i].commands->path &&
+				strncmp(groups[i].commands->path, argv[2], strlen(argv[2])) == 0)
+				print_group(cli, groups[i].title, groups[i].commands);
+		return 0;
+	}
+	if (help_find(argc - 1, argv + 1, &command, &words, err) < 0)
+		return err->code;
+	help_print(cli, command, globals, count);
+	return 0;
+}
