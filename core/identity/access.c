@@ -1,0 +1,81 @@
+#include "identity/access.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/mem.h"
+
+static const struct access_rule rules[ACCESS_COUNT] = {
+#define SCOPE(scope_, role, help)
+#define ACTION(name_, text, scope_) [ACCESS_##name_] = { text, { "" scope_, sizeof(scope_) - 1 } },
+#include "identity/access.def"
+#undef ACTION
+#undef SCOPE
+};
+
+static const struct {
+	struct span scope;
+	enum role least;
+} own_scopes[] = {
+#define SCOPE(scope_, role, help) { { "" scope_, sizeof(scope_) - 1 }, ROLE_##role },
+#define ACTION(name, text, scope_)
+#include "identity/access.def"
+#undef ACTION
+#undef SCOPE
+};
+
+const struct access_rule *access_rule(enum access_action action)
+{
+	ASSERT(action > ACCESS_NONE && action < ACCESS_COUNT);
+	return &rules[action];
+}
+
+enum role access_least_role(struct span scope)
+{
+	static const struct span read_suffix = { ".read", 5 };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(own_scopes); i++)
+		if (span_equal(own_scopes[i].scope, scope))
+			return own_scopes[i].least;
+	if (scope.len > read_suffix.len && memcmp(scope.data + scope.len - read_suffix.len,
+						   read_suffix.data, read_suffix.len) == 0)
+		return ROLE_VIEWER;
+	return ROLE_DEVELOPER;
+}
+
+int access_check_scope(
+	const struct principal *p, struct span scope, struct span object, struct error *err)
+{
+	enum role least;
+
+	if (!p)
+		return error_set(err, ERR_AUTHENTICATION, "no API key came with the request");
+	if (!scopes_cover(&p->scopes, scope, object)) {
+		(void)error_set(err, ERR_PERMISSION,
+			"the key has no scope that covers '%.*s%s%.*s'", SPAN_ARG(scope),
+			object.data ? ":" : "", SPAN_ARG(object));
+		(void)error_fix(err, "ask an administrator for a key with the scope '%.*s'",
+			SPAN_ARG(scope));
+		return ERR_PERMISSION;
+	}
+	least = access_least_role(scope);
+	if (p->role < least) {
+		(void)error_set(err, ERR_PERMISSION, "'%.*s' takes the role %s, and '%s' is %s",
+			SPAN_ARG(scope), role_name(least), p->user_name ? p->user_name : "-",
+			role_name(p->role));
+		(void)error_fix(err, "ask an administrator for the role %s", role_name(least));
+		return ERR_PERMISSION;
+	}
+	return 0;
+}
+
+int access_check(
+	const struct principal *p, enum access_action action, struct span object, struct error *err)
+{
+	const struct access_rule *rule = access_rule(action);
+
+	if (!p)
+		return error_set(err, ERR_AUTHENTICATION, "no API key came with the request");
+	if (rule->scope.len == 0)
+		return 0;
+	return access_check_scope(p, rule->scope, object, err);
+}
