@@ -1,5 +1,4 @@
 /* hello.c - the smallest useful plugin: two routes, a call, a timer, a metric
- *
  *   GET /api/hello/ping     pong
  *   GET /api/hello/{name}   {"hello":"name","caller":"who asks"}
  */
@@ -8,8 +7,7 @@
 #include <mortise/reply.h>
 
 enum { ROUTE_PING, ROUTE_GREET };
-
-#define UPTIME_EVERY_MS 10000
+enum { EVERY_MS = 10000 };
 
 struct mortise_instance {
 	struct mortise_host *host;
@@ -22,22 +20,21 @@ struct mortise_instance {
 	uint64_t started_ns;
 };
 
-/* The host said who asks: answer. Had the client left meanwhile, its id were stale. */
+/* The host has said who asks. Where the client left meanwhile, replies do nothing. */
 static void on_whoami(struct mortise_instance *self, void *user, int32_t rc,
 	const struct mortise_call_result_1 *result)
 {
-	mortise_id request = result->cause;
 	struct mortise_identity_whoami_result who;
 	struct mortise_json_writer w;
 	struct mortise_str name;
 
 	(void)user;
-	if (self->http->path_param(self->host, request, MORTISE_STR("name"), &name) < 0)
-		return;
 	if (rc == 0)
 		rc = mortise_identity_whoami_read(result, &who);
+	if (rc == 0)
+		rc = self->http->path_param(self->host, result->cause, MORTISE_STR("name"), &name);
 	if (rc < 0) {
-		mortise_reply_problem(self->host, self->http, request, rc, result->text);
+		mortise_reply_problem(self->host, self->http, result->cause, rc, result->text);
 		return;
 	}
 	mortise_json_writer_init(&w);
@@ -45,7 +42,7 @@ static void on_whoami(struct mortise_instance *self, void *user, int32_t rc,
 	mortise_json_put_string(&w, "hello", name);
 	mortise_json_put_string(&w, "caller", who.name);
 	mortise_json_close(&w);
-	mortise_reply_json(self->host, self->http, request, 200, &w);
+	mortise_reply_json(self->host, self->http, result->cause, 200, &w);
 }
 
 static void on_request(struct mortise_instance *self, mortise_id request, uint32_t tag,
@@ -57,23 +54,21 @@ static void on_request(struct mortise_instance *self, mortise_id request, uint32
 	int32_t rc;
 
 	(void)head;
-	if (tag == ROUTE_PING) {
-		self->http->reply(
-			self->host, request, 200, MORTISE_STR("text/plain"), MORTISE_STR("pong"));
-		return;
-	}
-	rc = mortise_identity_whoami(&setup, NULL);
+	if (tag == ROUTE_PING)
+		rc = mortise_reply_text(self->host, self->http, request, 200, MORTISE_STR("pong"));
+	else
+		rc = mortise_identity_whoami(&setup, NULL);
 	if (rc < 0)
 		mortise_reply_problem(
-			self->host, self->http, request, rc, MORTISE_STR("cannot ask who you are"));
+			self->host, self->http, request, rc, MORTISE_STR("cannot answer"));
 }
 
 static void on_uptime(struct mortise_instance *self, void *user)
 {
-	double seconds = (double)(self->core->now_ns(self->host) - self->started_ns) / 1e9;
+	uint64_t ns = self->core->now_ns(self->host) - self->started_ns;
 
 	(void)user;
-	self->metrics->record(self->host, self->uptime, NULL, 0, seconds);
+	self->metrics->record(self->host, self->uptime, NULL, 0, (double)ns / 1e9);
 }
 
 static int32_t create(
@@ -106,8 +101,7 @@ static int32_t start(struct mortise_instance *self, struct mortise_error *err)
 	if (rc == 0)
 		rc = self->metrics->define(self->host, &uptime, &self->uptime);
 	if (rc == 0)
-		rc = self->timer->start(
-			self->host, UPTIME_EVERY_MS, UPTIME_EVERY_MS, on_uptime, NULL, NULL);
+		rc = self->timer->start(self->host, EVERY_MS, EVERY_MS, on_uptime, NULL, NULL);
 	return rc < 0 ? mortise_fail(err, rc, "cannot register") : 0;
 }
 

@@ -13,7 +13,15 @@
 extern "C" {
 #endif
 
-/* Answer with the text and release the writer. A writer that failed aborts the request. */
+/* Answer with plain text. */
+static inline int32_t mortise_reply_text(struct mortise_host *host,
+	const struct mortise_http_1 *http, mortise_id request, int32_t status,
+	struct mortise_str text)
+{
+	return http->reply(host, request, status, MORTISE_STR("text/plain; charset=utf-8"), text);
+}
+
+/* Answer with the JSON text and release the writer. A writer that failed aborts the request. */
 static inline int32_t mortise_reply_json(struct mortise_host *host,
 	const struct mortise_http_1 *http, mortise_id request, int32_t status,
 	struct mortise_json_writer *w)
