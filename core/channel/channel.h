@@ -51,9 +51,9 @@ struct channel_message {
 				past the output limit too */
 };
 
-/* The longest message of a type that the peer on this link may send, all frames together; 0: the
+/* The longest message of a type that the peer on this link may send, all frames together; -1: the
  * peer may not send it. protocol_limit() is the one in use. */
-typedef size_t (*channel_limit_cb)(uint8_t link, uint16_t type);
+typedef int64_t (*channel_limit_cb)(uint8_t link, uint16_t type);
 
 struct channel_events {
 	/* The peer's HELLO came and fits. May be NULL. */
@@ -115,25 +115,18 @@ void channel_close(struct channel *ch);
 void channel_fail(struct channel *ch, int rc, const char *text);
 
 /* For programs that run no loop (mortise-stage) and for tests: the same frames, blocking, on a
- * socket that stays the caller's. Beats of the peer are passed over, none are sent. */
-struct channel_line {
-	int fd;
-	const char *peer;
-	channel_limit_cb limit;
-	uint8_t link;
-	bool control;
-	bool open;        /* our HELLO is sent and theirs is seen */
-	struct text text; /* the payload of the last message */
-};
+ * socket that stays the caller's and outlives the line. Beats of the peer are passed over, none
+ * are sent; a receive timeout of the socket (SO_RCVTIMEO) gives ERR_DEADLINE. */
+struct channel_line; /* opaque */
 
-void channel_line_init(struct channel_line *line, int fd, const char *peer, channel_limit_cb limit,
-	uint8_t link, bool control);
-void channel_line_done(struct channel_line *line); /* does not close fd */
-/* Send the whole message; HELLO goes first by itself. */
+struct channel_line *channel_line_new(
+	int fd, const char *peer, channel_limit_cb limit, uint8_t link, bool control);
+void channel_line_free(struct channel_line *line);
+/* Send the whole message; HELLO goes first by itself. ERR_CLOSED: the peer closed. */
 int channel_line_send(
 	struct channel_line *line, const struct channel_message *message, struct error *err);
-/* The next message; payload is valid until the next call, fd (-1: none) is the caller's.
- * ERR_CLOSED: the peer closed. ERR_PROTOCOL. */
+/* The next message; its payload is valid until the next call, its fd (-1: none) is the caller's.
+ * ERR_CLOSED: the peer closed. ERR_PROTOCOL: it broke the protocol. */
 int channel_line_receive(
 	struct channel_line *line, struct channel_message *message, struct error *err);
 

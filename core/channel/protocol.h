@@ -136,7 +136,7 @@ enum {
 };
 
 /* The limit callback of every channel (channel_config.limit). */
-size_t protocol_limit(uint8_t link, uint16_t type);
+int64_t protocol_limit(uint8_t link, uint16_t type);
 /* "worker_start"; "unknown" for what is none. For logs and error texts. */
 const char *protocol_name(uint16_t type);
 
@@ -565,6 +565,9 @@ int protocol_send(struct channel *ch, uint16_t type, uint64_t id, const void *me
 	uint16_t flags, int fd);
 /* A message without fields. */
 int protocol_send_signal(struct channel *ch, uint16_t type, uint64_t id);
+/* Encode (message NULL: without fields) and channel_line_send(). */
+int protocol_line_send(struct channel_line *line, uint16_t type, uint64_t id, const void *message,
+	uint16_t flags, int fd, struct error *err);
 
 #define X(NAME, name, number, limit)                                                               \
 	struct name;                                                                               \
