@@ -92,7 +92,7 @@ static int32_t create(
 static int32_t start(struct mortise_instance *self, struct mortise_error *err)
 {
 	const struct mortise_metric_1 uptime = { .name = MORTISE_STR("uptime_seconds"),
-		.help = MORTISE_STR("Time since the start"),
+		.help = MORTISE_STR("Uptime"),
 		.kind = MORTISE_METRIC_GAUGE };
 	int32_t rc = self->http->bind(self->host, MORTISE_STR("ping"), ROUTE_PING);
 
