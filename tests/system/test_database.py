@@ -1,0 +1,56 @@
+"""The whole data model is there, and the host lives through a database that is gone."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+from conftest import SOURCE, descendants, eventually, name_of
+
+
+@pytest.fixture(scope='module', autouse=True)
+def hello(host, publisher):
+    host.install(publisher.sign('hello'))
+
+
+def postmaster(host):
+    return int((host.data / 'pg' / 'postmaster.pid').read_text().split()[0])
+
+
+def test_the_schema_is_the_specification(host):
+    url = host.ok('db', 'url').strip()
+    done = subprocess.run([SOURCE / 'tests' / 'lint' / 'check-schema', url], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def test_psql_needs_no_password_on_its_command_line(host):
+    assert host.ok('db', 'psql', '--', '-Atc', 'SELECT 1').strip() == '1'
+
+
+def test_with_the_database_stopped_the_host_says_so_and_resumes(host):
+    pid = postmaster(host)
+    os.kill(pid, signal.SIGSTOP)
+    backends = [p for p in descendants(pid)]
+    for p in backends:
+        os.kill(p, signal.SIGSTOP)
+    try:
+        assert eventually(lambda: host.status('/readyz', token=None) == 503, timeout=15)
+        assert host.status('/livez', token=None) == 200
+        status, headers, body = host.request('GET', '/v1/plugins')
+        assert status == 503 and 'Retry-After' in headers, body
+        assert json.loads(body)['detail']
+        assert host.workers()
+    finally:
+        for p in backends + [pid]:
+            os.kill(p, signal.SIGCONT)
+    assert eventually(lambda: host.status('/readyz', token=None) == 200, timeout=20)
+    assert eventually(lambda: host.status('/api/hello/ping') == 200, timeout=10)
+
+
+def test_with_the_database_killed_it_is_started_again(host):
+    os.kill(postmaster(host), signal.SIGKILL)
+    assert eventually(lambda: host.status('/livez', token=None) == 200, timeout=5)
+    assert eventually(lambda: host.status('/readyz', token=None) == 200, timeout=30)
+    assert eventually(lambda: host.status('/v1/plugins') == 200, timeout=10)
+    assert eventually(lambda: host.status('/api/hello/ping') == 200, timeout=10)

@@ -1,0 +1,93 @@
+"""The life of a plugin, from its package to its removal."""
+import json
+
+import pytest
+from conftest import BUILD, eventually
+
+
+@pytest.fixture(scope='module')
+def hello(publisher):
+    return publisher.sign('hello')
+
+
+def test_a_package_becomes_a_served_plugin(host, hello):
+    host.install(hello, '-m', 'CHG-1')
+    status, headers, body = host.request('GET', '/api/hello/ping')
+    assert (status, body) == (200, b'pong') and headers['Content-Type'].startswith('text/plain')
+    status, answer = host.get('/api/hello/world')
+    assert status == 200 and 'world' in json.dumps(answer)
+
+
+def test_list_show_health_and_history_say_so(host, hello):
+    item = host.json('plugin', 'list')[0]
+    assert item['plugin'] == 'mortise/hello' and item['state'] == 'installed'
+    assert host.json('plugin', 'show', 'hello')['name'] == 'mortise/hello'
+    assert eventually(lambda: host.json('plugin', 'health', 'hello')['health'] == 'healthy')
+    change = host.json('history')[0]
+    assert (change['action'], change['state'], change['reason']) == ('install', 'done', 'CHG-1')
+    phases = [phase['name'] for phase in host.json('history', change['number'])['phases']]
+    assert len(phases) >= 3
+
+
+def test_installing_it_again_is_a_conflict(host, hello):
+    done = host.cli('plugin', 'install', hello, '--yes')
+    assert done.returncode == 6, done.stderr
+
+
+def test_usage_reaches_top(host):
+    def sampled():
+        item = host.json('top')[0]
+        return item['memory_bytes'] and int(item['memory_bytes']) > 0 and int(item['cpu_ns']) > 0
+    assert eventually(sampled)
+
+
+def test_disable_and_enable(host):
+    host.ok('plugin', 'disable', 'hello')
+    assert host.status('/api/hello/ping') in (404, 503)
+    assert not host.workers()
+    assert host.cli('plugin', 'disable', 'hello').returncode == 6
+    host.ok('plugin', 'enable', 'hello')
+    assert host.status('/api/hello/ping') == 200
+
+
+def test_logs_are_shown(host):
+    lines = eventually(lambda: host.cli('plugin', 'logs', 'hello', '--json').stdout)
+    assert all('message' in json.loads(line) for line in lines.splitlines())
+
+
+def test_uninstall_takes_it_away_and_install_brings_it_back(host, hello):
+    host.ok('plugin', 'uninstall', 'hello', '--yes')
+    assert host.status('/api/hello/ping') == 404
+    assert not host.workers()
+    host.install(hello)
+    assert host.status('/api/hello/ping') == 200
+
+
+def test_names_that_are_not_there_exit_5(host):
+    for command in (['plugin', 'show', 'nope'], ['plugin', 'disable', 'mortise/nope'], ['history', '999999'],
+                    ['plugin', 'install', '/nowhere.mpk']):
+        assert host.cli(*command).returncode == 5, command
+
+
+def test_an_untrusted_package_is_refused_and_changes_nothing(host, publisher, tmp_path):
+    from conftest import run
+    other = tmp_path / 'other.key'
+    assert run('key', 'generate', other).returncode == 0
+    package = publisher.pack(BUILD / 'plugins' / 'os-catalog' / 'package', tmp_path / 'other.mpk', other)
+    before = sorted(path.name for path in (host.data / 'store' / 'sha256').iterdir())
+    done = host.cli('plugin', 'install', package, '--yes')
+    assert done.returncode == 7 and 'trust add' in done.stderr
+    assert sorted(path.name for path in (host.data / 'store' / 'sha256').iterdir()) == before
+    assert not list((host.data / 'staging').iterdir())
+
+
+def test_a_damaged_package_is_refused(host, hello, tmp_path):
+    data = bytearray(hello.read_bytes())
+    data[len(data) // 2] ^= 1
+    bad = tmp_path / 'bad.mpk'
+    bad.write_bytes(data)
+    assert host.cli('plugin', 'install', bad, '--yes').returncode == 7
+
+
+def test_nobody_there_to_confirm_is_usage(host, hello):
+    assert host.cli('plugin', 'install', hello).returncode == 2
