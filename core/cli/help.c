@@ -31,12 +31,15 @@ static const struct {
 	{ "Database", cli_db_commands },
 };
 
-static const char *const topics[] = { "exit-codes", "settings", "errors" };
-
 #define for_each_command(command)                                                                \
 	for (size_t group_ = 0; group_ < ARRAY_LENGTH(groups); group_++)                         \
 		for (const struct cli_command *command = groups[group_].commands; command->path; \
 			command++)
+
+void help_each_command(void (*visit)(const struct cli_command *command))
+{
+	for_each_command(command) visit(command);
+}
 
 bool help_wanted(int argc, char **argv)
 {
@@ -201,7 +204,7 @@ static void print_overview(struct cli *cli)
 	       "start here:  mortise up\n");
 }
 
-static void print_exit_codes(void)
+void help_print_exit_codes(void)
 {
 	puts("0    done\n"
 	     "1    failed\n"
@@ -254,32 +257,12 @@ static int print_error(const char *id, struct error *err)
 	return 0;
 }
 
-int help_run(struct cli *cli, int argc, char **argv, const struct cli_option *globals, int count,
-	struct error *err)
+static int help_on(struct cli *cli, int argc, char **argv, const struct cli_option *globals,
+	int count, struct error *err)
 {
 	const struct cli_command *command;
 	int words;
 
-	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
-		puts("mortise " MORTISE_VERSION);
-		return 0;
-	}
-	if (argc < 3) {
-		print_overview(cli);
-		return 0;
-	}
-	if (strcmp(argv[2], topics[0]) == 0) {
-		print_exit_codes();
-		return 0;
-	}
-	if (strcmp(argv[2], topics[1]) == 0) {
-		print_settings(cli);
-		return 0;
-	}
-	if (strcmp(argv[2], topics[2]) == 0) {
-		print_errors();
-		return 0;
-	}
 	if (strncmp(argv[2], "MRT-", 4) == 0)
 		return print_error(argv[2], err);
 	if (argc == 3 && is_group(argv[2])) {
@@ -292,5 +275,29 @@ int help_run(struct cli *cli, int argc, char **argv, const struct cli_option *gl
 	if (help_find(argc - 1, argv + 1, &command, &words, err) < 0)
 		return err->code;
 	help_print(cli, command, globals, count);
+	return 0;
+}
+
+int help_run(struct cli *cli, int argc, char **argv, const struct cli_option *globals, int count,
+	struct error *err)
+{
+	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+		puts("mortise " MORTISE_VERSION);
+		return 0;
+	}
+	if (argc < 3) {
+		print_overview(cli);
+		return 0;
+	}
+	if (strcmp(argv[2], "exit-codes") == 0)
+		help_print_exit_codes();
+	else if (strcmp(argv[2], "settings") == 0)
+		print_settings(cli);
+	else if (strcmp(argv[2], "errors") == 0)
+		print_errors();
+	else if (strcmp(argv[2], "man") == 0)
+		help_man(cli, globals, count);
+	else
+		return help_on(cli, argc, argv, globals, count, err);
 	return 0;
 }

@@ -24,4 +24,11 @@ int help_find(int argc, char **argv, const struct cli_command **out, int *words,
 void help_print(struct cli *cli, const struct cli_command *command,
 	const struct cli_option *globals, int count);
 
+/* The manual page mortise(1) in man(7) form, to stdout (man.c). */
+void help_man(const struct cli *cli, const struct cli_option *globals, int count);
+
+/* Each command in the order of the overview. */
+void help_each_command(void (*visit)(const struct cli_command *command));
+void help_print_exit_codes(void);
+
 #endif

@@ -82,3 +82,9 @@ def test_output_that_cannot_be_written_is_no_success():
     with open('/dev/full', 'w') as full:
         done = subprocess.run([BIN / 'mortise', 'help'], stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
+
+
+def test_the_manual_page_is_what_the_commands_say():
+    from conftest import SOURCE
+    assert run('help', 'man').stdout == (SOURCE / 'packaging/man/mortise.1').read_text(), \
+        'run: build/bin/mortise help man > packaging/man/mortise.1'
