@@ -186,7 +186,7 @@ class Publisher:
 
     def sign(self, plugin, key=None):
         """The package of one of our own plugins, as its build left it."""
-        return self.pack(BUILD / 'plugins' / plugin / 'package', self.folder / f'{plugin}.mpk', key)
+        return self.pack(BUILD / 'plugins' / plugin / f'{plugin}.package', self.folder / f'{plugin}.mpk', key)
 
     def pack(self, source, package, key=None):
         done = run('package', 'build', source, '--key', key or self.key, '--output', package)

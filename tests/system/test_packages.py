@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from conftest import BUILD, run
 
-HELLO = BUILD / 'plugins' / 'hello' / 'package'
+HELLO = BUILD / 'plugins' / 'hello' / 'hello.package'
 
 
 @pytest.fixture(scope='module')

@@ -73,7 +73,7 @@ def test_an_untrusted_package_is_refused_and_changes_nothing(host, publisher, tm
     from conftest import run
     other = tmp_path / 'other.key'
     assert run('key', 'generate', other).returncode == 0
-    package = publisher.pack(BUILD / 'plugins' / 'os-catalog' / 'package', tmp_path / 'other.mpk', other)
+    package = publisher.pack(BUILD / 'plugins' / 'os-catalog' / 'os-catalog.package', tmp_path / 'other.mpk', other)
     before = sorted(path.name for path in (host.data / 'store' / 'sha256').iterdir())
     done = host.cli('plugin', 'install', package, '--yes')
     assert done.returncode == 7 and 'trust add' in done.stderr
