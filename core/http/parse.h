@@ -27,7 +27,7 @@ enum http_method {
 };
 
 enum http_header {
-#define X(name, text, length, single) HTTP_HEADER_##name,
+#define X(name, text, single) HTTP_HEADER_##name,
 #include "http/header.def"
 #undef X
 	HTTP_HEADER_COUNT
@@ -45,6 +45,7 @@ struct http_head {
 	enum http_method method;
 	uint8_t minor;           /* HTTP/1.minor: 0 or 1 */
 	bool keep_alive;         /* the client's wish */
+	bool close;              /* it asks for the end of the connection */
 	bool expect_continue;    /* it waits for 100 before the body */
 	bool chunked;            /* body: chunked, */
 	uint64_t content_length; /* or this long */
@@ -94,11 +95,10 @@ bool http_value_valid(struct span value);
 struct http_chunks {
 	uint64_t left; /* of the chunk's data */
 	uint32_t extra_bytes;
-	uint16_t trailers;
 	uint8_t state;
 	uint8_t digits;
 	uint8_t name_len;
-	char name[32]; /* the trailer's, in lower case, as far as it fits */
+	char name[32]; /* the trailer's, as far as it fits */
 	const char *reason;
 };
 
