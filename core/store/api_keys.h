@@ -1,0 +1,83 @@
+/* api_keys.h - API keys, by the hash of their text
+ */
+#ifndef MORTISE_STORE_API_KEYS_H
+#define MORTISE_STORE_API_KEYS_H
+
+#include "store/store.h"
+
+struct store_authority {
+	struct span key_id;
+	struct span user_id; /* of a team's key: the team's service account */
+	struct span team_id;
+	struct span role;
+	struct db_array scopes;
+	int64_t rate_limit;              /* requests an hour; 0: unlimited */
+	int64_t expires_at;              /* 0: never */
+	struct db_array allowed_ips;     /* networks as text; no items: any */
+	struct db_array allowed_origins; /* no items: any */
+	struct span user_name;
+	struct span user_provider;
+};
+typedef void (*store_authorities_cb)(
+	const struct error *err, const struct store_authority *rows, size_t n, void *user);
+
+/* One row; ERR_NOT_FOUND: unknown, revoked, expired, or its owner is inactive. [front] */
+void store_api_key_find(
+	struct db_pool *db, struct span key_hash, store_authorities_cb done, void *user);
+
+struct store_api_key_use {
+	struct span key_hash;
+	int64_t count;
+	int64_t last_used_at;
+};
+
+/* Add up to STORE_ROWS_MAX uses; the number is how many keys were found. [front] */
+void store_api_keys_used(struct db_pool *db, const struct store_api_key_use *uses, size_t n,
+	store_number_cb done, void *user);
+
+struct store_api_key_create {
+	struct span user_id; /* one of user_id and team_id may be none */
+	struct span team_id;
+	struct span name;
+	struct span key_hash;
+	struct span key_prefix;
+	const struct span *scopes;
+	size_t n_scopes;
+	int64_t rate_limit; /* 0: unlimited, administrators only */
+	int64_t expires_at; /* 0: never */
+	const struct span *allowed_ips;
+	size_t n_allowed_ips; /* 0: any */
+	const struct span *allowed_origins;
+	size_t n_allowed_origins; /* 0: any */
+};
+
+/* The text is the new key's id. [front] */
+void store_api_key_create(struct db_pool *db, const struct db_context *context,
+	const struct store_api_key_create *key, store_text_cb done, void *user);
+/* The number is 0 when it was revoked before. ERR_NOT_FOUND. [front] */
+void store_api_key_revoke(struct db_pool *db, const struct db_context *context, struct span key_id,
+	struct span reason, store_number_cb done, void *user);
+
+struct store_api_key {
+	struct span id;
+	struct span team_id;
+	struct span name;
+	struct span key_prefix;
+	struct db_array scopes;
+	int64_t rate_limit;
+	int64_t usage_count;
+	int64_t last_used_at;
+	int64_t expires_at;
+	bool active;
+	int64_t revoked_at;
+	struct span revoked_reason;
+	int64_t created_at;
+};
+typedef void (*store_api_keys_cb)(
+	const struct error *err, const struct store_api_key *rows, size_t n, void *user);
+
+/* Keys of a user: one's own, or anybody's for an administrator. [front] */
+void store_api_keys_list(struct db_pool *db, const struct db_context *context, struct span user_id,
+	store_api_keys_cb done, void *user);
+
+#endif
