@@ -163,7 +163,7 @@ struct mortise_catalog_conflict {
 static inline int32_t mortise_catalog_read_conflict(
 	const struct mortise_json *object, struct mortise_catalog_conflict *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -188,7 +188,7 @@ static inline int32_t mortise_catalog_read_conflict(
 
 /* 1 and the next of a list, 0 behind the last, or a negative code: FORMAT. */
 static inline int32_t mortise_catalog_next_conflict(
-	struct mortise_json_each *list, struct mortise_catalog_conflict *out)
+	struct mortise_json_walk *list, struct mortise_catalog_conflict *out)
 {
 	int32_t rc;
 
@@ -244,13 +244,13 @@ struct mortise_catalog_apply_result {
 	/* teams that are new */
 	uint32_t teams_created;
 	/* what was left out */
-	struct mortise_json_each conflicts;
+	struct mortise_json_walk conflicts;
 };
 
 static inline int32_t mortise_catalog_apply_read_object(
 	const struct mortise_json *object, struct mortise_catalog_apply_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -375,7 +375,7 @@ struct mortise_catalog_relate_result {
 static inline int32_t mortise_catalog_relate_read_object(
 	const struct mortise_json *object, struct mortise_catalog_relate_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -434,7 +434,7 @@ struct mortise_catalog_sync_begin_result {
 static inline int32_t mortise_catalog_sync_begin_read_object(
 	const struct mortise_json *object, struct mortise_catalog_sync_begin_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -493,7 +493,7 @@ struct mortise_catalog_sync_finish_result {
 static inline int32_t mortise_catalog_sync_finish_read_object(
 	const struct mortise_json *object, struct mortise_catalog_sync_finish_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -563,7 +563,7 @@ struct mortise_catalog_service {
 static inline int32_t mortise_catalog_read_service(
 	const struct mortise_json *object, struct mortise_catalog_service *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -627,7 +627,7 @@ static inline int32_t mortise_catalog_read_service(
 
 /* 1 and the next of a list, 0 behind the last, or a negative code: FORMAT. */
 static inline int32_t mortise_catalog_next_service(
-	struct mortise_json_each *list, struct mortise_catalog_service *out)
+	struct mortise_json_walk *list, struct mortise_catalog_service *out)
 {
 	int32_t rc;
 
@@ -667,7 +667,7 @@ struct mortise_catalog_get_result {
 static inline int32_t mortise_catalog_get_read_object(
 	const struct mortise_json *object, struct mortise_catalog_get_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -749,7 +749,7 @@ static inline int32_t mortise_catalog_list(const struct mortise_call_setup *setu
 
 struct mortise_catalog_list_result {
 	/* the page */
-	struct mortise_json_each items;
+	struct mortise_json_walk items;
 	/* cursor of the next page; empty: this was the last */
 	struct mortise_str next;
 	/* where escaped texts are decoded */
@@ -759,7 +759,7 @@ struct mortise_catalog_list_result {
 static inline int32_t mortise_catalog_list_read_object(
 	const struct mortise_json *object, struct mortise_catalog_list_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -805,7 +805,7 @@ struct mortise_catalog_dependency {
 static inline int32_t mortise_catalog_read_dependency(
 	const struct mortise_json *object, struct mortise_catalog_dependency *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -832,7 +832,7 @@ static inline int32_t mortise_catalog_read_dependency(
 
 /* 1 and the next of a list, 0 behind the last, or a negative code: FORMAT. */
 static inline int32_t mortise_catalog_next_dependency(
-	struct mortise_json_each *list, struct mortise_catalog_dependency *out)
+	struct mortise_json_walk *list, struct mortise_catalog_dependency *out)
 {
 	int32_t rc;
 
@@ -891,7 +891,7 @@ static inline int32_t mortise_catalog_dependencies(const struct mortise_call_set
 
 struct mortise_catalog_dependencies_result {
 	/* the page */
-	struct mortise_json_each items;
+	struct mortise_json_walk items;
 	/* cursor of the next page; empty: this was the last */
 	struct mortise_str next;
 	/* where escaped texts are decoded */
@@ -901,7 +901,7 @@ struct mortise_catalog_dependencies_result {
 static inline int32_t mortise_catalog_dependencies_read_object(
 	const struct mortise_json *object, struct mortise_catalog_dependencies_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 

@@ -55,7 +55,7 @@ struct mortise_identity_whoami_result {
 static inline int32_t mortise_identity_whoami_read_object(
 	const struct mortise_json *object, struct mortise_identity_whoami_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -132,7 +132,7 @@ struct mortise_identity_can_result {
 static inline int32_t mortise_identity_can_read_object(
 	const struct mortise_json *object, struct mortise_identity_can_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -174,7 +174,7 @@ struct mortise_identity_membership {
 static inline int32_t mortise_identity_read_membership(
 	const struct mortise_json *object, struct mortise_identity_membership *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -202,7 +202,7 @@ static inline int32_t mortise_identity_read_membership(
 
 /* 1 and the next of a list, 0 behind the last, or a negative code: FORMAT. */
 static inline int32_t mortise_identity_next_membership(
-	struct mortise_json_each *list, struct mortise_identity_membership *out)
+	struct mortise_json_walk *list, struct mortise_identity_membership *out)
 {
 	int32_t rc;
 
@@ -244,7 +244,7 @@ static inline int32_t mortise_identity_teams(const struct mortise_call_setup *se
 
 struct mortise_identity_teams_result {
 	/* the page */
-	struct mortise_json_each items;
+	struct mortise_json_walk items;
 	/* cursor of the next page; empty: this was the last */
 	struct mortise_str next;
 	/* where escaped texts are decoded */
@@ -254,7 +254,7 @@ struct mortise_identity_teams_result {
 static inline int32_t mortise_identity_teams_read_object(
 	const struct mortise_json *object, struct mortise_identity_teams_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 

@@ -54,7 +54,7 @@ struct mortise_json {
 };
 
 /* A walk over an array or object. */
-struct mortise_json_each {
+struct mortise_json_walk {
 	const char *at;
 	const char *end;
 	struct mortise_json key; /* in an object */
@@ -362,9 +362,9 @@ static inline int32_t mortise_json_parse(struct mortise_str text, struct mortise
 /* Walk an array or object, in order; of any other value there is nothing to walk.
  *   for (each = mortise_json_each(&list); mortise_json_next(&each);)
  */
-static inline struct mortise_json_each mortise_json_each(const struct mortise_json *container)
+static inline struct mortise_json_walk mortise_json_each(const struct mortise_json *container)
 {
-	struct mortise_json_each each;
+	struct mortise_json_walk each;
 
 	memset(&each, 0, sizeof(each));
 	each.type = container->type;
@@ -376,7 +376,7 @@ static inline struct mortise_json_each mortise_json_each(const struct mortise_js
 }
 
 /* 1 and the next element in each->value (and each->key), or 0 behind the last. */
-static inline int mortise_json_next(struct mortise_json_each *each)
+static inline int mortise_json_next(struct mortise_json_walk *each)
 {
 	const char *at;
 
@@ -487,7 +487,7 @@ static inline int mortise_json_is(const struct mortise_json *value, const char *
 static inline int32_t mortise_json_member(
 	const struct mortise_json *object, const char *name, struct mortise_json *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 
 	if (object->type != MORTISE_JSON_OBJECT)
 		return MORTISE_E_FORMAT;

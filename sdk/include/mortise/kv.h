@@ -57,7 +57,7 @@ struct mortise_kv_get_result {
 static inline int32_t mortise_kv_get_read_object(
 	const struct mortise_json *object, struct mortise_kv_get_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -139,7 +139,7 @@ struct mortise_kv_put_result {
 static inline int32_t mortise_kv_put_read_object(
 	const struct mortise_json *object, struct mortise_kv_put_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -202,7 +202,7 @@ struct mortise_kv_delete_result {
 static inline int32_t mortise_kv_delete_read_object(
 	const struct mortise_json *object, struct mortise_kv_delete_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -240,7 +240,7 @@ struct mortise_kv_entry {
 static inline int32_t mortise_kv_read_entry(
 	const struct mortise_json *object, struct mortise_kv_entry *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 
@@ -262,7 +262,7 @@ static inline int32_t mortise_kv_read_entry(
 
 /* 1 and the next of a list, 0 behind the last, or a negative code: FORMAT. */
 static inline int32_t mortise_kv_next_entry(
-	struct mortise_json_each *list, struct mortise_kv_entry *out)
+	struct mortise_json_walk *list, struct mortise_kv_entry *out)
 {
 	int32_t rc;
 
@@ -309,7 +309,7 @@ static inline int32_t mortise_kv_list(const struct mortise_call_setup *setup,
 
 struct mortise_kv_list_result {
 	/* the page */
-	struct mortise_json_each items;
+	struct mortise_json_walk items;
 	/* cursor of the next page; empty: this was the last */
 	struct mortise_str next;
 	/* where escaped texts are decoded */
@@ -319,7 +319,7 @@ struct mortise_kv_list_result {
 static inline int32_t mortise_kv_list_read_object(
 	const struct mortise_json *object, struct mortise_kv_list_result *out)
 {
-	struct mortise_json_each each = mortise_json_each(object);
+	struct mortise_json_walk each = mortise_json_each(object);
 	uint64_t used = 0;
 	int32_t rc = 0;
 

@@ -1,4 +1,0 @@
-#include <mortise/work.h>
-#include <mortise/work.h>
-extern int unit;
-int unit;
