@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "codec/shown.h"
 
 /* jansson builds the tree before anyone can count it, and a value of two bytes of text ("[]") takes
  * some hundred bytes of memory. So one pass over the text counts brackets and commas first; it
@@ -127,7 +128,7 @@ int json_reader_end(struct json_reader *r)
 		for (size_t i = 0; i < r->known_count && !known; i++)
 			known = strcmp(r->known[i], key) == 0;
 		if (!known) {
-			json_reader_fail(r, key, "is not a known member");
+			json_reader_fail(r, shown(span_of(key)).text, "is not a known member");
 			break;
 		}
 	}

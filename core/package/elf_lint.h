@@ -6,6 +6,7 @@
 #ifndef MORTISE_PACKAGE_ELF_LINT_H
 #define MORTISE_PACKAGE_ELF_LINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/elf_note.h"

@@ -19,16 +19,19 @@
 
 struct error;
 
-#define MANIFEST_BYTES_MAX      (768u << 10) /* its base64 fits the envelope's 1 MiB */
+/* Its base64 and what is around it fit the envelope's 1 MiB. */
+#define MANIFEST_BYTES_MAX      ((768u << 10) - 512)
 #define MANIFEST_PUBLISHER_MAX  30
 #define MANIFEST_PLUGIN_MAX     64
 #define MANIFEST_FILES_MAX      2000
 #define MANIFEST_PATH_MAX       240
 #define MANIFEST_COMPONENT_MAX  100
+#define MANIFEST_DEPTH_MAX      16 /* components of a path */
 #define MANIFEST_ENTRIES_MAX    8
 #define MANIFEST_ROUTES_MAX     256
 #define MANIFEST_INTERFACES_MAX 64
 #define MANIFEST_TEXT_MAX       (64u << 10) /* text columns: characters */
+#define MANIFEST_LIST_MAX       64          /* tags, permissions, dependencies, each */
 
 #define MANIFEST_TYPE "application/vnd.mortise.plugin.manifest.v1+json"
 

@@ -8,6 +8,7 @@
 #ifndef MORTISE_PACKAGE_PACKAGE_H
 #define MORTISE_PACKAGE_PACKAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,7 +39,8 @@ struct package_options {
 	const char *const *interfaces; /* offered ids, `interface_count` of them; NULL: every id
 					  of sdk/include/mortise/interfaces.def */
 	size_t interface_count;
-	int scratch_fd; /* folder of the private copy, an unnamed file; AT_FDCWD: /tmp */
+	int scratch_fd;               /* folder of the private copy, an unnamed file; -1: /tmp */
+	bool durable;                 /* package_unpack() fsyncs what it writes */
 	package_progress_cb progress; /* may be NULL */
 	void *context;
 };
@@ -54,8 +56,8 @@ int package_open(
 void package_free(struct package *pkg);
 CLEANUP_FUNCTION(struct package, package_free)
 
-/* Unpack into the empty folder dirfd: manifest.dsse.json, and the payload's files below files/;
- * all durable. dirfd -1 checks the same and writes nothing. The entries are checked as an install
+/* Unpack into the empty folder dirfd: manifest.dsse.json, and the payload's files below files/.
+ * dirfd -1 checks the same and writes nothing. The entries are checked as an install
  * needs them: ELF, note against manifest, interfaces. ERR_ZSTD_*, ERR_ARCHIVE_*, ERR_PATH_*,
  * ERR_ENTRY_*, ERR_ELF_*, ERR_NOTE_*, ERR_INTERFACE_UNKNOWN, ERR_PLATFORM. On failure the caller
  * removes what dirfd holds; nothing is ever outside it. */

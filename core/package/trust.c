@@ -58,21 +58,11 @@ void trust_free(struct trust *trust)
 
 bool trust_namespace_valid(struct span text)
 {
-	struct span rest = text, publisher;
-
-	if (span_is(text, "*") || manifest_name_valid(text))
-		return true;
 	/* A publisher alone is valid where it is in front of any plugin. */
-	(void)span_split(&rest, '/', &publisher);
-	if (rest.data || publisher.len == 0 || publisher.len > MANIFEST_PUBLISHER_MAX)
-		return false;
-	for (size_t i = 0; i < publisher.len; i++) {
-		char c = publisher.data[i];
+	CLEANUP(mem_freep) char *name = mem_printf("%.*s/x", SPAN_ARG(text));
 
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
-			return false;
-	}
-	return true;
+	return span_is(text, "*") || manifest_name_valid(text) ||
+	       manifest_name_valid(span_of(name));
 }
 
 static bool text_valid(const char *text, size_t max)
@@ -91,14 +81,14 @@ static int check_key(const struct trust_key *key, struct error *err)
 		return error_set(err, ERR_TRUST_FILE,
 			"key id '%.72s' is not that of its public key", key->id);
 	if (!key->name || !key->name[0] || !text_valid(key->name, TRUST_NAME_MAX))
-		return error_set(err, ERR_TRUST_FILE,
-			"a key's name is 1 to %d characters long", TRUST_NAME_MAX);
+		return error_set(err, ERR_TRUST_FILE, "a key's name is 1 to %d characters long",
+			TRUST_NAME_MAX);
 	if (!text_valid(key->reason, TRUST_REASON_MAX))
 		return error_set(err, ERR_TRUST_FILE, "a reason is at most %d characters long",
 			TRUST_REASON_MAX);
 	if (key->namespace_count == 0 || key->namespace_count > TRUST_NAMESPACES_MAX)
-		return error_set(err, ERR_TRUST_FILE, "a key has 1 to %d namespaces",
-			TRUST_NAMESPACES_MAX);
+		return error_set(
+			err, ERR_TRUST_FILE, "a key has 1 to %d namespaces", TRUST_NAMESPACES_MAX);
 	for (size_t i = 0; i < key->namespace_count; i++)
 		if (!trust_namespace_valid(span_of(key->namespaces[i])))
 			return error_set(err, ERR_TRUST_FILE,
@@ -109,8 +99,8 @@ static int check_key(const struct trust_key *key, struct error *err)
 			err, ERR_TRUST_FILE, "a key has at most %d roles", TRUST_ROLES_MAX);
 	for (size_t i = 0; i < key->role_count; i++)
 		if (strcmp(key->roles[i], "in-process") != 0)
-			return error_set(err, ERR_TRUST_FILE,
-				"'%.100s' is no role: in-process", key->roles[i]);
+			return error_set(err, ERR_TRUST_FILE, "'%.100s' is no role: in-process",
+				key->roles[i]);
 	return 0;
 }
 
@@ -271,8 +261,7 @@ static int read_key(struct trust *trust, const json_t *json, struct error *err)
 	if (public_key.data && !hex_decode(public_key, key.public_key, sizeof(key.public_key)))
 		json_reader_fail(&r, "public_key", "is not 64 lower-case hex digits");
 	key.name = (char *)json_read_text(&r, "name", JSON_REQUIRED, TRUST_NAME_MAX).data;
-	key.namespaces =
-		read_list(&r, "namespaces", TRUST_NAMESPACES_MAX, &key.namespace_count);
+	key.namespaces = read_list(&r, "namespaces", TRUST_NAMESPACES_MAX, &key.namespace_count);
 	key.roles = read_list(&r, "roles", TRUST_ROLES_MAX, &key.role_count);
 	key.development = json_read_boolean(&r, "development", false);
 	key.expires_us = read_time(&r, "expires_at");
@@ -321,8 +310,8 @@ static int check_name(const struct trust *trust, bool key, struct span hex, stru
 	char name[SIGN_KEY_ID_SIZE];
 
 	(void)snprintf(name, sizeof(name), "%s:%.*s", key ? "ed25519" : "sha256", SPAN_ARG(hex));
-	if (key ? trust_find_key(trust, span_of(name)) != NULL :
-		  trust_find_pin(trust, span_of(name)) != NULL)
+	if (key ? trust_find_key(trust, span_of(name)) != NULL
+		: trust_find_pin(trust, span_of(name)) != NULL)
 		return 0;
 	return error_set(err, ERR_TRUST_FILE, "it holds another %s than its name says",
 		key ? "key" : "digest");
@@ -397,8 +386,8 @@ static json_t *list_value(char *const *list, size_t count)
 	return array;
 }
 
-static int save(const char *folder, const char *begins, const char *hex, json_t *value,
-	struct error *err)
+static int save(
+	const char *folder, const char *begins, const char *hex, json_t *value, struct error *err)
 {
 	CLEANUP(mem_freep) char *path = mem_printf("%s/%s%s" ENDS, folder, begins, hex);
 	struct text data;
@@ -472,8 +461,8 @@ const struct trust_pin *trust_find_pin(const struct trust *trust, struct span di
 	return NULL;
 }
 
-int trust_check_key(const struct trust_key *key, const char *environment, int64_t now_us,
-	struct error *err)
+int trust_check_key(
+	const struct trust_key *key, const char *environment, int64_t now_us, struct error *err)
 {
 	char when[CLOCK_TEXT_SIZE];
 

@@ -48,7 +48,7 @@ struct trust_key {
 	bool development; /* counts only where the environment is "development" */
 	bool revoked;
 	int64_t expires_us; /* real time; 0: never */
-	char *reason; /* of the revocation; "" or NULL: none given */
+	char *reason;       /* of the revocation; "" or NULL: none given */
 };
 
 struct trust_pin {
