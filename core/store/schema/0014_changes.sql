@@ -48,7 +48,6 @@ DECLARE
 	extra text;
 	change changes;
 	running bigint;
-	violated text;
 BEGIN
 	IF me IS NULL OR coalesce(p_actor, me) <> me OR NOT app_is_elevated() THEN
 		RAISE EXCEPTION 'only an administrator or platform engineer may change installations' USING ERRCODE = '42501';
@@ -60,6 +59,8 @@ BEGIN
 	END IF;
 
 	IF p_operation_key IS NOT NULL THEN
+		-- The same request twice at once: the second one waits, and finds the first one's change.
+		PERFORM pg_advisory_xact_lock(hashtextextended(me || ' ' || p_operation_key, 7305008));
 		SELECT * INTO change FROM changes WHERE actor_id = me AND operation_key = p_operation_key;
 		IF change.number IS NOT NULL THEN
 			IF (change.action, change.plugin_name, change.environment, change.parameters) IS DISTINCT FROM (p_action::varchar, p_plugin_name::varchar, p_environment::varchar, params)
@@ -135,11 +136,6 @@ BEGIN
 			CASE WHEN p_action IN ('install', 'update') THEN wished.checksum ELSE installation.installed_digest END, me, p_reason, params, p_operation_key)
 		RETURNING * INTO change;
 	EXCEPTION WHEN unique_violation THEN
-		GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-		IF violated = 'changes_operation' THEN
-			-- The same request twice at once: the other one's row is committed by now, so a repetition finds it.
-			RAISE EXCEPTION 'operation key ''%'' is being used', p_operation_key USING ERRCODE = 'MC001', HINT = 'Repeat the request.';
-		END IF;
 		SELECT number INTO running FROM changes WHERE plugin_name = p_plugin_name AND environment = p_environment AND state = 'running';
 		RAISE EXCEPTION 'another change of ''%'' is running', p_plugin_name
 			USING ERRCODE = 'MC001', DETAIL = coalesce(running::text, ''), HINT = 'Wait for it to end.';

@@ -21,7 +21,6 @@ CREATE UNLOGGED TABLE catalog_sync_seen (
 	sync_id bigint NOT NULL,
 	row_id varchar(30) NOT NULL
 );
-CREATE INDEX catalog_sync_seen_sync ON catalog_sync_seen USING brin (sync_id);
 
 ALTER TABLE catalog_syncs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY catalog_syncs_own ON catalog_syncs FOR ALL TO application_role
@@ -29,7 +28,7 @@ CREATE POLICY catalog_syncs_own ON catalog_syncs FOR ALL TO application_role
 	WITH CHECK ((SELECT app_is_known()) AND ((SELECT app_plugin()) = '' OR provider = (SELECT app_plugin())));
 ALTER TABLE catalog_sync_seen ENABLE ROW LEVEL SECURITY;
 CREATE POLICY catalog_sync_seen_own ON catalog_sync_seen FOR ALL TO application_role
-	USING (EXISTS (SELECT 1 FROM catalog_syncs s WHERE s.id = sync_id)) WITH CHECK (EXISTS (SELECT 1 FROM catalog_syncs s WHERE s.id = sync_id));
+	USING (sync_id IN (SELECT s.id FROM catalog_syncs s)) WITH CHECK (sync_id IN (SELECT s.id FROM catalog_syncs s));
 
 CREATE FUNCTION catalog_provider_check(p_provider text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
@@ -275,8 +274,9 @@ BEGIN
 END
 $$;
 
+-- The seen table is never analysed while it fills: the planner would take it for small and loop over it.
 CREATE FUNCTION catalog_sync_finish(p_provider text, p_sync bigint, p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_nestloop = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.sync_finish');
 	expected bigint;
@@ -294,10 +294,11 @@ BEGIN
 	ELSIF expected <> (SELECT count(*) FROM catalog_sync_seen WHERE sync_id = p_sync) THEN
 		RAISE EXCEPTION 'sync % of ''%'' lost what it had seen', p_sync, p_provider USING ERRCODE = 'MK002', HINT = 'Begin a new sync.';
 	END IF;
-	DELETE FROM service_relationships r WHERE r.provider = p_provider AND r.id NOT IN (SELECT row_id FROM catalog_sync_seen WHERE sync_id = p_sync);
+	DELETE FROM service_relationships r WHERE r.provider = p_provider
+		AND NOT EXISTS (SELECT 1 FROM catalog_sync_seen e WHERE e.sync_id = p_sync AND e.row_id = r.id);
 	GET DIAGNOSTICS v_edges = ROW_COUNT;
 	UPDATE services s SET deleted_at = now() WHERE s.provider = p_provider AND s.provider_key IS NOT NULL AND s.deleted_at IS NULL
-		AND s.id NOT IN (SELECT row_id FROM catalog_sync_seen WHERE sync_id = p_sync);
+		AND NOT EXISTS (SELECT 1 FROM catalog_sync_seen e WHERE e.sync_id = p_sync AND e.row_id = s.id);
 	GET DIAGNOSTICS v_services = ROW_COUNT;
 	v_result := jsonb_build_object('services_removed', v_services, 'relationships_removed', v_edges);
 	UPDATE catalog_syncs SET state = 'done', finished_at = now(), result = v_result WHERE id = p_sync;
@@ -323,14 +324,21 @@ DECLARE
 BEGIN
 	WHILE cardinality(frontier) > 0 AND level < p_depth LOOP
 		level := level + 1;
+		-- What was visited takes part in the grouping and has no via: one hash, however large the closure has grown.
 		IF p_reverse THEN
-			SELECT coalesce(array_agg(found.next), '{}'), array_agg(found.via) INTO frontier, vias FROM (
-				SELECT r.source_id AS next, min(r.target_id) AS via FROM service_relationships r JOIN services s ON s.id = r.source_id AND s.deleted_at IS NULL
-				WHERE r.target_id = ANY (frontier) AND r.relationship_type = ANY (types) AND r.source_id <> ALL (visited) GROUP BY 1 ORDER BY 1) found;
+			SELECT coalesce(array_agg(next ORDER BY next), '{}'), array_agg(found.via ORDER BY next) INTO frontier, vias FROM (
+				SELECT step.next, min(step.via) AS via FROM (
+					SELECT r.source_id AS next, r.target_id AS via FROM service_relationships r JOIN services s ON s.id = r.source_id AND s.deleted_at IS NULL
+					WHERE r.target_id = ANY (frontier) AND r.relationship_type = ANY (types)
+					UNION ALL SELECT seen, NULL FROM unnest(visited) seen
+				) step GROUP BY step.next HAVING count(step.via) = count(*)) found;
 		ELSE
-			SELECT coalesce(array_agg(found.next), '{}'), array_agg(found.via) INTO frontier, vias FROM (
-				SELECT r.target_id AS next, min(r.source_id) AS via FROM service_relationships r JOIN services s ON s.id = r.target_id AND s.deleted_at IS NULL
-				WHERE r.source_id = ANY (frontier) AND r.relationship_type = ANY (types) AND r.target_id <> ALL (visited) GROUP BY 1 ORDER BY 1) found;
+			SELECT coalesce(array_agg(next ORDER BY next), '{}'), array_agg(found.via ORDER BY next) INTO frontier, vias FROM (
+				SELECT step.next, min(step.via) AS via FROM (
+					SELECT r.target_id AS next, r.source_id AS via FROM service_relationships r JOIN services s ON s.id = r.target_id AND s.deleted_at IS NULL
+					WHERE r.source_id = ANY (frontier) AND r.relationship_type = ANY (types)
+					UNION ALL SELECT seen, NULL FROM unnest(visited) seen
+				) step GROUP BY step.next HAVING count(step.via) = count(*)) found;
 		END IF;
 		visited := visited || frontier;
 		RETURN QUERY SELECT f, level, v FROM unnest(frontier, vias) u(f, v);
