@@ -513,6 +513,8 @@ int package_sign(struct span manifest, int payload_fd, const struct sign_key *ke
 	if (rc == 0)
 		rc = write_copy(payload_fd, (uint64_t)st.st_size, out_fd, err);
 	if (rc == 0)
-		rc = write_zeros(tar_padding((uint64_t)st.st_size) + TAR_END, out_fd, err);
+		rc = write_zeros(tar_padding((uint64_t)st.st_size), out_fd, err);
+	if (rc == 0)
+		rc = write_zeros(TAR_END, out_fd, err);
 	return rc;
 }
