@@ -83,14 +83,12 @@ static int serve(struct channel_line *line, struct error *err)
 
 int main(void)
 {
-	struct channel_line line;
+	struct channel_line *line = channel_line_new(PROTOCOL_FD_CONTROL, "supervisor",
+		protocol_limit, PROTOCOL_LINK_SUPERVISOR_TO_STAGE, true);
 	struct error err = { 0 };
-	int rc;
+	int rc = serve(line, &err);
 
-	channel_line_init(&line, PROTOCOL_FD_CONTROL, "supervisor", protocol_limit,
-		PROTOCOL_LINK_SUPERVISOR_TO_STAGE, true);
-	rc = serve(&line, &err);
-	channel_line_done(&line);
+	channel_line_free(line);
 	if (rc < 0)
 		(void)fprintf(stderr, "mortise-stage: %s\n", err.text);
 	return rc < 0;
