@@ -95,35 +95,44 @@ static bool is_group(const char *word)
 	return false;
 }
 
+/* The first word of a path, in place. */
+static char *first_word(const char *path)
+{
+	char *word = mem_strdup(path), *space = strchr(word, ' ');
+
+	if (space)
+		*space = '\0';
+	return word;
+}
+
 static int not_found(int argc, char **argv, struct error *err)
 {
-	CLEANUP(mem_freep) char *typed = NULL;
-	const char *best = NULL;
+	CLEANUP(mem_freep) char *two = mem_printf("%s %s", argv[1], argc > 2 ? argv[2] : "");
+	CLEANUP(mem_freep) char *best = NULL;
 	size_t least = SUGGEST_DISTANCE + 1;
 	bool group = is_group(argv[1]);
 
-	typed = group && argc > 2 ? mem_printf("%s %s", argv[1], argv[2]) : mem_strdup(argv[1]);
+	if (group && argc <= 2) {
+		(void)error_set(err, ERR_USAGE, "'mortise %s' needs a subcommand", argv[1]);
+		return error_fix(err, "see 'mortise help %s'", argv[1]);
+	}
+	(void)error_set(err, ERR_USAGE, "there is no command 'mortise %s'", group ? two : argv[1]);
 	for_each_command(command)
 	{
-		CLEANUP(mem_freep) char *first = mem_strdup(command->path);
-		char *space = strchr(first, ' ');
-		size_t d;
+		CLEANUP(mem_freep) char *word = first_word(command->path);
+		bool whole = argc > 2 && strchr(command->path, ' ');
+		size_t d = whole ? distance(two, command->path) : distance(argv[1], word);
 
-		if (space && !group)
-			*space = '\0';
-		d = distance(typed, first);
 		if (d < least) {
 			least = d;
-			best = command->path;
+			mem_free(best);
+			best = whole ? mem_strdup(command->path) : TAKE(word);
 		}
 	}
-	if (group && argc <= 2)
-		(void)error_set(err, ERR_USAGE, "'mortise %s' needs a subcommand", typed);
-	else
-		(void)error_set(err, ERR_USAGE, "there is no command 'mortise %s'", typed);
-	if (best && !(group && argc <= 2))
-		return error_fix(err, "did you mean 'mortise %s'?", best);
-	return error_fix(err, "see 'mortise help%s%s'", group ? " " : "", group ? argv[1] : "");
+	if (!best)
+		return error_fix(
+			err, "see 'mortise help%s%s'", group ? " " : "", group ? argv[1] : "");
+	return error_fix(err, "did you mean 'mortise %s'?", best);
 }
 
 int help_find(int argc, char **argv, const struct cli_command **out, int *words, struct error *err)

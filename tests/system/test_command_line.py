@@ -18,7 +18,7 @@ def test_help_lists_every_command_and_each_has_help_of_its_own():
 
 
 def test_a_typing_error_is_answered_with_a_suggestion():
-    for typed, meant in (('plugin lst', 'plugin list'), ('packge build', 'package'), ('hsitory', 'history')):
+    for typed, meant in (('plugin lst', 'plugin list'), ('packge build x', 'package build'), ('hsitory', 'history'), ('plugn', 'plugin')):
         done = run(*typed.split())
         assert done.returncode == 2 and f"did you mean 'mortise {meant}" in done.stderr, done.stderr
 
