@@ -86,7 +86,7 @@ BEGIN
 			WHEN insufficient_privilege THEN
 				RAISE EXCEPTION 'role ''%'' may not grant ''application_role'' to ''%''', current_user, wanted.name
 					USING ERRCODE = 'insufficient_privilege',
-					HINT = format('GRANT application_role TO %I, %I WITH ADMIN OPTION', 'mortise_front', current_user);
+					HINT = format('GRANT application_role TO %I WITH ADMIN OPTION', current_user);
 		END;
 	END LOOP;
 

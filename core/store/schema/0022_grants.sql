@@ -1,4 +1,4 @@
--- Who may do what. Nothing is granted to PUBLIC but making ids; a table or column that is not here is nobody's but the owner's.
+-- Who may do what. Nothing is granted to PUBLIC but making ids; a table, column or function that is not here is the owner's alone.
 SET LOCAL search_path = public, pg_temp;
 
 DO $$
@@ -69,6 +69,3 @@ GRANT EXECUTE ON FUNCTION node_lease(text, text, bigint, interval, jsonb), node_
 	change_fail(text, bigint, bigint, plugin_status, jsonb),
 	job_partitions(), job_metrics_rollup(), job_metrics_expire(), job_audit_archive(), job_expire(), job_refresh_health(), job_tenant_create(text)
 	TO mortise_supervisor;
-
--- The default privileges of 0001 came after pgcrypto, whose functions stay PUBLIC's; these two are the owner's for migration and repair.
-REVOKE EXECUTE ON FUNCTION encrypt_sensitive(text, text), decrypt_sensitive(text, text), encryption_master(), encryption_tag(bytea, text, text, bytea) FROM PUBLIC;
