@@ -1,0 +1,23 @@
+# Writes OUT, a C file with every file of SCHEMA (a folder of NNNN_name.sql) and its SHA-256:
+# cmake -DSCHEMA=... -DOUT=... -P embed.cmake
+file(GLOB files RELATIVE ${SCHEMA} ${SCHEMA}/[0-9][0-9][0-9][0-9]_*.sql)
+list(SORT files)
+set(arrays "")
+set(rows "")
+set(wanted 1)
+foreach(file ${files})
+	string(REGEX REPLACE "\\.sql$" "" name ${file})
+	string(REGEX MATCH "^[0-9]+" digits ${name})
+	math(EXPR number "1${digits} - 10000")
+	if(NOT number EQUAL wanted)
+		message(FATAL_ERROR "${SCHEMA}: ${file} stands where number ${wanted} should be")
+	endif()
+	math(EXPR wanted "${wanted} + 1")
+	file(READ ${SCHEMA}/${file} bytes HEX)
+	file(SHA256 ${SCHEMA}/${file} digest)
+	string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+	string(APPEND arrays "static const unsigned char sql_${number}[] = {${bytes}0};\n")
+	string(APPEND rows "\t{ ${number}, \"${name}\", \"${digest}\", (const char *)sql_${number} },\n")
+endforeach()
+file(WRITE ${OUT} "#include \"store/migrate.h\"\n\n#include \"base/mem.h\"\n\n${arrays}\nstatic const struct store_migration migrations[] = {\n${rows}};\n\n"
+	"const struct store_migration *store_migrations(size_t *count)\n{\n\t*count = ARRAY_LENGTH(migrations);\n\treturn migrations;\n}\n")
