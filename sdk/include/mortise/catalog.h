@@ -323,6 +323,56 @@ static inline void mortise_catalog_write_edge(
 	mortise_json_close(w);
 }
 
+/* A relationship that was left out, since an end of it does not exist. */
+struct mortise_catalog_loose_edge {
+	/* as given */
+	struct mortise_str source;
+	/* target or target_name, as given */
+	struct mortise_str target;
+	/* as given */
+	struct mortise_str type;
+	/* where escaped texts are decoded */
+	char scratch[4256];
+};
+
+static inline int32_t mortise_catalog_read_loose_edge(
+	const struct mortise_json *object, struct mortise_catalog_loose_edge *out)
+{
+	struct mortise_json_walk each = mortise_json_each(object);
+	uint64_t used = 0;
+	int32_t rc = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (object->type != MORTISE_JSON_OBJECT)
+		return MORTISE_E_FORMAT;
+	while (rc == 0 && mortise_json_next(&each)) {
+		if (each.value.type == MORTISE_JSON_NULL)
+			continue;
+		else if (mortise_json_is(&each.key, "source"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->source);
+		else if (mortise_json_is(&each.key, "target"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->target);
+		else if (mortise_json_is(&each.key, "type"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->type);
+	}
+	return rc;
+}
+
+/* 1 and the next of a list, 0 behind the last, or a negative code: FORMAT. */
+static inline int32_t mortise_catalog_next_loose_edge(
+	struct mortise_json_walk *list, struct mortise_catalog_loose_edge *out)
+{
+	int32_t rc;
+
+	if (!mortise_json_next(list))
+		return 0;
+	rc = mortise_catalog_read_loose_edge(&list->value, out);
+	return rc < 0 ? rc : 1;
+}
+
 struct mortise_catalog_relate_params {
 	/* what to write (required) */
 	const struct mortise_catalog_edge *edges;
@@ -368,8 +418,8 @@ struct mortise_catalog_relate_result {
 	uint32_t conflicts;
 	/* left out: source or target does not exist */
 	uint32_t missing;
-	/* some of the ends that do not exist */
-	struct mortise_json missing_sample;
+	/* some of those */
+	struct mortise_json_walk missing_sample;
 };
 
 static inline int32_t mortise_catalog_relate_read_object(
@@ -382,9 +432,7 @@ static inline int32_t mortise_catalog_relate_read_object(
 	if (object->type != MORTISE_JSON_OBJECT)
 		return MORTISE_E_FORMAT;
 	while (rc == 0 && mortise_json_next(&each)) {
-		if (mortise_json_is(&each.key, "missing_sample"))
-			out->missing_sample = each.value;
-		else if (each.value.type == MORTISE_JSON_NULL)
+		if (each.value.type == MORTISE_JSON_NULL)
 			continue;
 		else if (mortise_json_is(&each.key, "created"))
 			rc = mortise_json_uint32(&each.value, &out->created);
@@ -396,6 +444,8 @@ static inline int32_t mortise_catalog_relate_read_object(
 			rc = mortise_json_uint32(&each.value, &out->conflicts);
 		else if (mortise_json_is(&each.key, "missing"))
 			rc = mortise_json_uint32(&each.value, &out->missing);
+		else if (mortise_json_is(&each.key, "missing_sample"))
+			out->missing_sample = mortise_json_each(&each.value);
 	}
 	return rc;
 }
