@@ -274,11 +274,8 @@ int channel_send(struct channel *ch, const struct channel_message *message)
 		return ERR_CLOSED;
 	if (size > CHANNEL_OUTPUT_MAX)
 		return ERR_TOO_LARGE;
-	if (!message->credited && !channel_writable(ch)) {
-		ch->waiting = true;
-		schedule_flush(ch);
+	if (!message->credited && !channel_writable(ch))
 		return ERR_AGAIN;
-	}
 	if (pending(ch) + size > CHANNEL_OUTPUT_MAX) {
 		fail(ch, ERR_LIMIT, "it does not read what it is sent");
 		return ERR_CLOSED;
@@ -293,9 +290,15 @@ int channel_send(struct channel *ch, const struct channel_message *message)
 	return 0;
 }
 
-bool channel_writable(const struct channel *ch)
+bool channel_writable(struct channel *ch)
 {
-	return ch->state == STATE_OPEN && pending(ch) < ch->output_limit;
+	if (ch->state != STATE_OPEN)
+		return false;
+	if (pending(ch) < ch->output_limit)
+		return true;
+	ch->waiting = true;
+	schedule_flush(ch);
+	return false;
 }
 
 /* ---- input ---- */
@@ -599,4 +602,10 @@ void channel_fail(struct channel *ch, int rc, const char *text)
 	ASSERT(ch->magic == CHANNEL_MAGIC_ALIVE);
 	if (ch->state == STATE_OPEN)
 		fail(ch, rc, text);
+}
+
+void channel_forked(struct channel *ch)
+{
+	if (ch->fd >= 0)
+		(void)close(ch->fd);
 }

@@ -103,8 +103,8 @@ int channel_start(struct channel **out, struct uv_loop_s *loop, int fd,
  * ERR_SYSTEM: the descriptor could not be duplicated. Nothing is queued then. */
 int channel_send(struct channel *ch, const struct channel_message *message);
 
-/* Whether channel_send() would take a message that is not credited. */
-bool channel_writable(const struct channel *ch);
+/* Whether channel_send() would take a message that is not credited. False: on_writable follows. */
+bool channel_writable(struct channel *ch);
 
 /* Close: what is queued is sent, within CHANNEL_FLUSH_MS; no callback but on_close comes any more.
  * Calling it again does nothing. */
@@ -113,6 +113,10 @@ void channel_close(struct channel *ch);
 /* The peer sent a message that is well-formed and wrong: drop what is queued and close; on_close
  * gives rc and text. */
 void channel_fail(struct channel *ch, int rc, const char *text);
+
+/* In a child of fork(): close its copy of the descriptor, so that the peer sees the end of the
+ * parent when it comes. Nothing else may be called on the channel there. [forked child] */
+void channel_forked(struct channel *ch);
 
 /* For programs that run no loop (mortise-stage) and for tests: the same frames, blocking, on a
  * socket that stays the caller's and outlives the line. Beats of the peer are passed over, none
