@@ -102,6 +102,8 @@ void connection_advance(struct connection *c)
 		first = LIST_FIRST(&c->requests, struct http_request, link);
 		if (!first)
 			break;
+		if (!first->output.data)
+			continue;
 		output_append(c->server, &c->out, first->output.data + first->output.start,
 			first->output.end - first->output.start);
 		output_release(c->server, &first->output);

@@ -284,6 +284,9 @@ static void on_listener(uv_poll_t *poll, int status, int events)
 		socklen_t len;
 		int fd;
 
+		/* Only the event tells that somebody waits; whom to close for is asked once. */
+		if (i > 0 && server->stats.connections >= server->limits.connections)
+			return;
 		if (!make_place(server)) {
 			pause_accepting(server);
 			return;
