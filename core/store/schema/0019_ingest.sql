@@ -1,7 +1,8 @@
 -- Bulk writing of the catalog, and walking it.
 --
--- Everything here runs as the asker, through the policies. Sets, not rows: a batch of some thousands is a handful of statements. What
--- did not change is not written; what a sync saw is noted in an unlogged table, so a re-import costs no row and no log of the catalog.
+-- Everything here runs as the asker, through the policies. Sets, not rows: a batch of some thousands is a handful of statements.
+-- Each batch is planned anew: a plan kept for all takes the arrays for ten elements, and loops over thousands.
+-- What did not change is not written; what a sync saw is noted in an unlogged table, so a re-import costs no row and no log of the catalog.
 SET LOCAL search_path = public, pg_temp;
 
 CREATE TABLE catalog_syncs (
@@ -63,7 +64,7 @@ CREATE TYPE catalog_edge AS (source_id varchar, target_id varchar, type text, me
 
 CREATE FUNCTION catalog_apply(p_provider text, p_entities jsonb, p_create_teams boolean DEFAULT false, p_sync bigint DEFAULT NULL,
 	p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.apply');
 	batch catalog_entity[];
@@ -192,7 +193,7 @@ END
 $$;
 
 CREATE FUNCTION catalog_relate(p_provider text, p_edges jsonb, p_sync bigint DEFAULT NULL, p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.relate');
 	batch catalog_edge[];
@@ -276,7 +277,7 @@ $$;
 
 -- The seen table is never analysed while it fills: the planner would take it for small and loop over it.
 CREATE FUNCTION catalog_sync_finish(p_provider text, p_sync bigint, p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.sync_finish');
 	expected bigint;
@@ -313,7 +314,7 @@ $$;
 -- carries the depth would walk each path. Through RLS: a hidden service is neither returned nor walked through.
 CREATE FUNCTION catalog_closure(p_service text, p_depth integer, p_reverse boolean DEFAULT false, p_types relationship_type[] DEFAULT NULL)
 	RETURNS TABLE (id varchar, depth integer, via varchar)
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
 	types relationship_type[] := coalesce(p_types, ARRAY['depends_on', 'consumes_api']::relationship_type[]);
