@@ -1,4 +1,5 @@
 /* mortise service ... - read the catalog */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -7,6 +8,9 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "codec/json.h"
+
+#define COLUMNS_MAX 8
+#define NUMBER_SIZE 24
 
 static void add_query(
 	struct text *path, const struct cli *cli, const char *option, const char *parameter)
@@ -20,15 +24,17 @@ static void add_query(
 	client_escape(path, value);
 }
 
-static int print_list(struct cli *cli, const char *path, struct error *err)
+/* Print one page of path as a table of the members that columns names; headings are theirs in
+ * capitals. */
+static int print_list(struct cli *cli, const char *path, const char *const *columns, size_t count,
+	struct error *err)
 {
-	static const char *const headings[] = { "NAME", "TYPE", "LIFECYCLE", "TEAM",
-		"DESCRIPTION" };
 	CLEANUP(json_freep) json_t *list = NULL;
-	const char *next;
+	const char *cells[COLUMNS_MAX], *next;
+	char numbers[COLUMNS_MAX][NUMBER_SIZE];
 	struct cli_table *table;
 	json_t *item;
-	size_t i;
+	size_t i, j;
 	int rc = client_get(cli, path, &list, err);
 
 	if (rc < 0)
@@ -37,11 +43,27 @@ static int print_list(struct cli *cli, const char *path, struct error *err)
 		cli_json(list);
 		return 0;
 	}
-	table = cli_table_new(headings, ARRAY_LENGTH(headings));
-	json_array_foreach(json_object_get(list, "items"), i, item) cli_table_row(
-		table, (const char *[]){ cli_text(item, "name", ""), cli_text(item, "type", ""),
-			       cli_text(item, "lifecycle", ""), cli_text(item, "team", "-"),
-			       cli_text(item, "description", "") });
+	for (j = 0; j < count; j++) {
+		size_t n = 0;
+
+		for (; columns[j][n] && n + 1 < NUMBER_SIZE; n++)
+			numbers[j][n] = (char)toupper((unsigned char)columns[j][n]);
+		numbers[j][n] = '\0';
+		cells[j] = numbers[j];
+	}
+	table = cli_table_new(cells, count);
+	json_array_foreach(json_object_get(list, "items"), i, item)
+	{
+		for (j = 0; j < count; j++) {
+			const json_t *value = json_object_get(item, columns[j]);
+
+			(void)snprintf(numbers[j], NUMBER_SIZE, "%lld",
+				(long long)json_integer_value(value));
+			cells[j] = json_is_integer(value) ? numbers[j]
+							  : cli_text(item, columns[j], "-");
+		}
+		cli_table_row(table, cells);
+	}
 	cli_table_print(cli, table);
 	next = cli_text(list, "next", "");
 	if (next[0])
@@ -51,8 +73,9 @@ static int print_list(struct cli *cli, const char *path, struct error *err)
 
 static int service_list(struct cli *cli, struct error *err)
 {
-	static const char *const filters[] = { "type", "lifecycle", "team", "tag", "q", "prefix",
-		"after", "limit" };
+	static const char *const columns[] = { "name", "type", "lifecycle", "team", "description" };
+	static const char *const filters[] = { "type", "lifecycle", "team", "tag", "q", "after",
+		"limit" };
 	struct text path;
 	int rc;
 
@@ -60,7 +83,7 @@ static int service_list(struct cli *cli, struct error *err)
 	text_append_string(&path, "/v1/services");
 	for (size_t i = 0; i < ARRAY_LENGTH(filters); i++)
 		add_query(&path, cli, filters[i], filters[i]);
-	rc = print_list(cli, path.data, err);
+	rc = print_list(cli, path.data, columns, ARRAY_LENGTH(columns), err);
 	text_done(&path);
 	return rc;
 }
@@ -83,6 +106,7 @@ static int service_show(struct cli *cli, struct error *err)
 
 static int service_dependencies(struct cli *cli, struct error *err)
 {
+	static const char *const columns[] = { "name", "type", "depth", "via" };
 	struct text path;
 	int rc;
 
@@ -92,7 +116,9 @@ static int service_dependencies(struct cli *cli, struct error *err)
 	text_append_string(&path, "/dependencies");
 	add_query(&path, cli, "depth", "depth");
 	add_query(&path, cli, "direction", "direction");
-	rc = print_list(cli, path.data, err);
+	add_query(&path, cli, "limit", "limit");
+	add_query(&path, cli, "after", "after");
+	rc = print_list(cli, path.data, columns, ARRAY_LENGTH(columns), err);
 	text_done(&path);
 	return rc;
 }
@@ -104,7 +130,6 @@ const struct cli_command cli_service_commands[] = {
 			{ "team", 0, "NAME", "only of this team" },
 			{ "tag", 0, "TAG", "only with this tag" },
 			{ "q", 0, "TEXT", "only those whose name or description has these words" },
-			{ "prefix", 0, "TEXT", "only names that begin so" },
 			{ "limit", 'n', "N", "how many" },
 			{ "after", 0, "CURSOR", "go on from here, as the last answer said" } },
 		service_list },

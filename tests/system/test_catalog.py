@@ -78,8 +78,8 @@ def test_import_again_changes_nothing_and_what_is_gone_goes(host, packages, tmp_
 
 
 def test_filters_and_bad_queries(host):
-    items = all_services(host, '&prefix=lib')
-    assert items and all(item['name'].startswith('lib') for item in items)
+    items = all_services(host, '&type=library')
+    assert items and all(item['type'] == 'library' for item in items)
     team = items[0]['team']
     assert {item['team'] for item in all_services(host, '&team=' + team)} == {team}
     assert host.status('/v1/services?after=forged') == 400
