@@ -12,7 +12,7 @@ def stanzas(text):
     found = {}
     for block in text.split('\n\n'):
         fields = dict(re.findall(r'^([A-Za-z-]+): ?(.*(?:\n[ \t].*)*)', block, re.M))
-        if 'Package' in fields:
+        if 'Package' in fields and fields['Status'].endswith(' installed'):
             found[fields['Package']] = fields
     return found
 
