@@ -114,8 +114,16 @@ static void lose_pg(struct conn *c, const char *what)
 
 void conn_lose_broken(struct conn *c)
 {
-	if (c->state == CONN_OPEN)
+	struct error err;
+
+	if (c->state != CONN_OPEN)
+		return;
+	if (!c->farewell[0]) {
 		lose_pg(c, "the database connection is lost");
+		return;
+	}
+	error_set(&err, ERR_UNAVAIL, "the database connection is lost: %s", c->farewell);
+	conn_lose(c, &err);
 }
 
 static void on_connect_timeout(uv_timer_t *timer)
@@ -134,10 +142,24 @@ static void on_tls_look(uv_timer_t *timer)
 		on_poll(c->poll, 0, UV_READABLE);
 }
 
-static void on_notice(void *user, const char *message)
+bool conn_hear(struct conn *c, const PGresult *r)
 {
-	(void)user;
-	log_debug("database notice", LOG_STR("text", message));
+	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *said = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (!severity || (strcmp(severity, "FATAL") != 0 && strcmp(severity, "PANIC") != 0))
+		return false;
+	(void)snprintf(c->farewell, sizeof(c->farewell), "%s", said ? said : "");
+	return true;
+}
+
+static void on_notice(void *user, const PGresult *r)
+{
+	const char *said = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	/* What ends an idle connection arrives as a notice. */
+	if (!conn_hear(user, r))
+		log_debug("database notice", LOG_STR("text", said));
 }
 
 static void opened(struct conn *c)
@@ -148,6 +170,7 @@ static void opened(struct conn *c)
 		BUG("PQsetnonblocking refused");
 	if (PQsslInUse(c->pg))
 		(void)uv_timer_start(&c->timer, on_tls_look, TLS_LOOK_MS, TLS_LOOK_MS);
+	c->farewell[0] = '\0';
 	c->state = CONN_OPEN;
 	c->opened_at = clock_ns();
 	watch(c, UV_READABLE);
@@ -173,6 +196,7 @@ static void take_input(struct conn *c)
 {
 	int alive = PQconsumeInput(c->pg);
 
+	(void)PQisBusy(c->pg); /* parses, so that notices are heard */
 	/* Also when it failed: what came before the end is whole. */
 	c->use->input(c);
 	if (!alive)
@@ -219,7 +243,7 @@ static void start_libpq(struct conn *c)
 		(const char *const *)t->keywords, (const char *const *)t->values, 0);
 	if (!c->pg)
 		BUG("no memory for a database connection");
-	(void)PQsetNoticeProcessor(c->pg, on_notice, NULL);
+	(void)PQsetNoticeReceiver(c->pg, on_notice, c);
 	if (PQstatus(c->pg) == CONNECTION_BAD) {
 		lose_pg(c, "connect to the database");
 		return;

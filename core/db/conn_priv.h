@@ -50,7 +50,8 @@ struct conn {
 	uv_getaddrinfo_t resolver;
 	uv_timer_t timer; /* back-off while waiting, deadline while connecting */
 	uv_poll_t *poll;
-	int watched; /* UV_READABLE | UV_WRITABLE */
+	int watched;        /* UV_READABLE | UV_WRITABLE */
+	char farewell[128]; /* what the server said when it ended the connection */
 	unsigned attempts;
 	uint64_t opened_at;
 	unsigned handles; /* what closed() waits for */
@@ -59,6 +60,9 @@ struct conn {
 /* The first attempt begins at once. */
 void conn_start(struct conn *c, uv_loop_t *loop, const struct target *target,
 	const struct conn_use *use, void *user);
+
+/* Remember what the server says in r, if with it the connection ends. True then. */
+bool conn_hear(struct conn *c, const PGresult *r);
 
 /* Send what libpq holds, now or when the socket takes it. */
 void conn_flush(struct conn *c);

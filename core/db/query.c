@@ -144,18 +144,11 @@ static void forget_prepared(struct slot *slot, struct query *q, enum step step)
 		(void)map_remove_u64(&slot->prepared, (uintptr_t)statement);
 }
 
-static bool is_fatal(const PGresult *r)
-{
-	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
-
-	return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
-}
-
 static void take_failure(struct slot *slot, struct query *q, const PGresult *r)
 {
 	if (q->at < q->n_steps)
 		forget_prepared(slot, q, q->steps[q->at]);
-	slot->ended = slot->ended || is_fatal(r);
+	slot->ended = conn_hear(&slot->conn, r) || slot->ended;
 	if (!q->failure) {
 		q->failure = mem_zalloc(sizeof(*q->failure));
 		failure_from_result(q->failure, r, q->statement->name);

@@ -237,7 +237,7 @@ static void advance_slot(struct slot *slot)
 {
 	struct db_transaction *tx = slot->owner;
 
-	if (slot->n_sent > 0 || slot->conn.state != CONN_OPEN || slot->cancelling)
+	if (slot->n_sent > 0 || slot->conn.state != CONN_OPEN)
 		return;
 	if (slot->rolling_back && in_transaction(slot)) {
 		conn_lose_broken(&slot->conn);
