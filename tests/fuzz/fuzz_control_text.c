@@ -2,8 +2,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "entity.h"
-#include "packages.h"
+#include "../../plugins/os-catalog/entity.h"
+#include "../../plugins/os-catalog/packages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

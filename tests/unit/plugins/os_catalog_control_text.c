@@ -1,6 +1,6 @@
 #include "lib/test.h"
 
-#include "control_text.h"
+#include "../../../plugins/os-catalog/control_text.h"
 
 static const char list[] = "Package: a\nStatus: install ok installed\nDepends: x,\n y (>= 1)\n"
 			   "Description: short\n long\n .\n end\nX-Other: z\n more\n\n\n"

@@ -1,6 +1,6 @@
 #include "lib/test.h"
 
-#include "entity.h"
+#include "../../../plugins/os-catalog/entity.h"
 
 static const char *team(const char *maintainer)
 {

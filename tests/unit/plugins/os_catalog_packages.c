@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "packages.h"
+#include "../../../plugins/os-catalog/packages.h"
 
 static struct packages p;
 
