@@ -147,6 +147,18 @@ int routes_match(
 	return other ? ERR_METHOD : ERR_NOT_FOUND;
 }
 
+/* Is a route of the same method before this one that fits, too? */
+static bool method_seen(const struct routes *r, size_t before, struct span path)
+{
+	struct routes_found found;
+
+	for (size_t i = 0; i < before; i++)
+		if (span_equal(r->entries[i].method, r->entries[before].method) &&
+			fits(&r->entries[i], path, &found))
+			return true;
+	return false;
+}
+
 void routes_allow(const struct routes *r, struct span path, struct text *out)
 {
 	struct routes_found found;
@@ -155,7 +167,7 @@ void routes_allow(const struct routes *r, struct span path, struct text *out)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct entry *e = &r->entries[i];
 
-		if (!fits(e, path, &found))
+		if (!fits(e, path, &found) || method_seen(r, i, path))
 			continue;
 		text_printf(out, "%s%.*s%s", out->len > before ? ", " : "", SPAN_ARG(e->method),
 			span_is(e->method, "GET") ? ", HEAD" : "");

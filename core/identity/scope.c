@@ -100,6 +100,29 @@ bool scopes_cover(const struct scopes *held, struct span wanted, struct span obj
 	return false;
 }
 
+static bool holds(struct span held, struct span other)
+{
+	struct parts h, o;
+
+	if (span_is(held, "*") || span_equal(held, other))
+		return true;
+	if (span_is(other, "*") || span_is(other, "read") || !split(other, &o))
+		return false;
+	if (span_is(held, "read"))
+		return span_is(o.verb, "read");
+	if (!split(held, &h) || !span_equal(h.area, o.area) || h.object.data)
+		return false;
+	return span_is(h.verb, "*") || span_equal(h.verb, o.verb);
+}
+
+bool scopes_hold(const struct scopes *held, struct span other)
+{
+	for (size_t i = 0; i < held->count; i++)
+		if (holds(held->list[i], other))
+			return true;
+	return false;
+}
+
 void scopes_init(struct scopes *out, const struct span *list, size_t count)
 {
 	struct scopes s = { NULL, 0 };

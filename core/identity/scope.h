@@ -37,4 +37,7 @@ bool scope_askable(struct span text);
  * particular, which only a scope without an object covers)? */
 bool scopes_cover(const struct scopes *held, struct span wanted, struct span object);
 
+/* Does the list hold all that the valid scope `other` does, so that its holder may give it away? */
+bool scopes_hold(const struct scopes *held, struct span other);
+
 #endif

@@ -70,3 +70,43 @@ TEST(identity_scope__a_scope_to_hold_has_one_of_five_forms)
 		ck_assert_msg(!scope_valid(span_of(bad[i])), "'%s'", bad[i]);
 	EXPECT_FALSE(scope_valid((struct span){ "a.b\0c", 5 }));
 }
+
+TEST(identity_scope__a_holder_gives_away_no_more_than_he_has)
+{
+	static const struct {
+		const char *held, *other;
+		bool yes;
+	} cases[] = {
+		{ "*", "*", true },
+		{ "*", "read", true },
+		{ "*", "a.b:c", true },
+		{ "read", "read", true },
+		{ "read", "a.read", true },
+		{ "read", "a.read:x", true },
+		{ "read", "a.write", false },
+		{ "read", "a.*", false },
+		{ "read", "*", false },
+		{ "a.*", "a.*", true },
+		{ "a.*", "a.write:x", true },
+		{ "a.*", "b.write", false },
+		{ "a.write", "a.write:x", true },
+		{ "a.write", "a.*", false },
+		{ "a.write:x", "a.write:x", true },
+		{ "a.write:x", "a.write", false },
+		{ "a.write:x", "a.write:y", false },
+		{ "a.read b.read", "read", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct span list[4], rest = span_of(cases[i].held), part;
+		struct scopes s;
+		size_t n = 0;
+
+		while (span_split(&rest, ' ', &part))
+			list[n++] = part;
+		scopes_init(&s, list, n);
+		ck_assert_msg(scopes_hold(&s, span_of(cases[i].other)) == cases[i].yes,
+			"'%s' gives '%s'", cases[i].held, cases[i].other);
+		scopes_done(&s);
+	}
+}

@@ -1,0 +1,124 @@
+/* identity/1: who asks, and what may they do */
+#include "api/ext_priv.h"
+#include "identity/access.h"
+#include "identity/principal.h"
+#include "store/users.h"
+
+#define LIMIT_DEFAULT 50u
+
+/* ---- whoami ------------------------------------------------------------------------------------
+ */
+
+static json_t *text_or_empty(struct span s)
+{
+	return s.data ? json_stringn_nocheck(s.data, s.len) : json_string("");
+}
+
+static void on_user(const struct error *err, const struct store_user *rows, size_t n, void *user)
+{
+	struct ext_work *work = user;
+	json_t *scopes;
+
+	if (err || n != 1) {
+		ext_fail(work, err);
+		return;
+	}
+	scopes = json_array();
+	for (size_t i = 0; i < work->who->scopes.count; i++)
+		(void)json_array_append_new(scopes, rest_text(work->who->scopes.list[i]));
+	ext_give(work,
+		json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "id", text_or_empty(rows[0].id), "name",
+			text_or_empty(rows[0].name), "username", text_or_empty(rows[0].username),
+			"provider", text_or_empty(rows[0].provider), "role",
+			role_name(work->who->role), "scopes", scopes));
+}
+
+static int whoami(struct ext_work *work)
+{
+	store_user_get(work->api->options.db, &work->context, work->context.user_id, on_user, work);
+	return 0;
+}
+
+/* ---- can ---------------------------------------------------------------------------------------
+ */
+
+static void give_allowed(void *user)
+{
+	struct ext_work *work = user;
+	int rc = access_check_scope(
+		work->who, ext_string(work, "action"), ext_string(work, "resource"), NULL);
+
+	ext_give(work, json_pack("{s:b}", "allowed", rc == 0));
+}
+
+static int can(struct ext_work *work, struct error *err)
+{
+	const struct api_options *options = &work->api->options;
+
+	if (!scope_askable(ext_string(work, "action")))
+		return error_set(err, ERR_INVALID, "'/action' is not of the form area.verb");
+	/* Known at once, but an answer never comes before its question has returned. */
+	(void)options->host->timer(options->host_user, 0, give_allowed, work);
+	return 0;
+}
+
+/* ---- teams -------------------------------------------------------------------------------------
+ */
+
+static void on_teams(
+	const struct error *err, const struct store_membership *rows, size_t n, void *user)
+{
+	struct ext_work *work = user;
+	struct text after;
+	struct error own;
+	json_t *list;
+	size_t i = 0;
+
+	if (err) {
+		ext_fail(work, err);
+		return;
+	}
+	text_init(&after);
+	if (ext_cursor(work, "identity.teams", &after, &own) < 0) {
+		text_done(&after);
+		ext_fail(work, &own);
+		return;
+	}
+	/* All teams of a user are one read; the page begins behind the team that the last ended on.
+	 */
+	if (after.len > 0)
+		while (i < n && !span_equal(rows[i].team_name, text_span(&after)))
+			i++;
+	if (after.len > 0 && i < n)
+		i++;
+	text_done(&after);
+	list = json_array();
+	for (; i < n && json_array_size(list) < work->limit; i++)
+		(void)json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o}", "id", text_or_empty(rows[i].team_id),
+				"name", text_or_empty(rows[i].team_name), "display_name",
+				text_or_empty(rows[i].team_display_name), "role",
+				text_or_empty(rows[i].role)));
+	ext_give_page(work, list, "identity.teams", i < n ? rows[i - 1].team_name : SPAN_NONE);
+}
+
+static int teams(struct ext_work *work)
+{
+	work->limit = ext_uint32(work, "limit", LIMIT_DEFAULT);
+	store_user_teams(
+		work->api->options.db, &work->context, work->context.user_id, on_teams, work);
+	return 0;
+}
+
+int ext_identity_start(struct ext_work *work, struct error *err)
+{
+	struct span method = span_of(work->method->name);
+
+	if (span_is(method, "whoami"))
+		return whoami(work);
+	if (span_is(method, "can"))
+		return can(work, err);
+	if (span_is(method, "teams"))
+		return teams(work);
+	return error_set(err, ERR_UNSUPPORTED, "identity/1 has no '%s' here", work->method->name);
+}

@@ -1,0 +1,156 @@
+/* rest_priv.h - what the routes of /v1 share
+ *
+ * A rest_call is one request. It lives until it was answered or its client has left, and nothing
+ * that was started for it is under way: what is started is counted by rest_begin(), and its
+ * callback asks rest_end() first whether anybody still wants the answer. [loop thread]
+ */
+#ifndef MORTISE_API_REST_PRIV_H
+#define MORTISE_API_REST_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/api.h"
+#include "api/routes.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/text.h"
+#include "identity/access.h"
+#include "store/store.h"
+
+#define REST_LIMIT_DEFAULT 50u
+#define REST_LIMIT_MAX     500u
+#define REST_JSON_MAX      (1u << 20)
+#define REST_ID_SIZE       48
+#define REST_PEER_SIZE     48
+#define REST_KEY_MAX       64u
+
+struct api {
+	struct api_options options;
+	char *environment;
+	char *node;
+	char *log_folder;
+	char *spool_folder;
+	struct routes *routes;
+	struct list watches; /* of changes */
+	struct list streams; /* of logs */
+	bool stopping;
+};
+
+enum rest_object { /* what narrows the scope */
+	REST_OBJECT_NONE,
+	REST_OBJECT_PLUGIN, /* {publisher}/{plugin} of the path */
+	REST_OBJECT_BODY    /* stands in the body: the route asks rest_allowed() itself */
+};
+
+enum rest_body {
+	REST_BODY_NONE,
+	REST_BODY_JSON,  /* an object; an empty body is an empty one */
+	REST_BODY_STREAM /* the route reads it */
+};
+
+struct rest_call;
+
+struct rest_route {
+	const char *method; /* NULL ends a table */
+	const char *pattern;
+	enum access_action action;
+	enum rest_object object;
+	enum rest_body body;
+	void (*serve)(struct rest_call *call);
+};
+
+extern const struct rest_route rest_services_routes[], rest_plugins_routes[],
+	rest_installations_routes[], rest_logs_routes[], rest_packages_routes[],
+	rest_changes_routes[], rest_keys_routes[], rest_trust_routes[], rest_whoami_routes[],
+	rest_usage_routes[];
+
+struct rest_call {
+	uint32_t magic;
+	struct api *api;
+	struct http_request *request; /* NULL: answered, or its client has left */
+	struct principal *who;
+	const struct rest_route *route;
+	struct routes_found params;
+	unsigned under_way;
+	struct db_context context; /* for the store */
+	struct text body;
+	json_t *json;
+	void *state; /* of the route, */
+	void (*state_free)(void *state);
+	void (*on_over)(struct rest_call *call); /* it was answered, or its client has left */
+	void (*on_writable)(struct rest_call *call);
+	void (*on_body)(struct rest_call *call, struct span piece, bool last);
+	char id[REST_ID_SIZE];
+	char peer[REST_PEER_SIZE];
+	char plugin[100]; /* "publisher/plugin" of the path */
+};
+
+/* Something was started that will call back. */
+void rest_begin(struct rest_call *call);
+/* Its callback begins: false when nobody wants the answer (call may be gone then). */
+bool rest_end(struct rest_call *call);
+
+/* Answers; the request is over after each. */
+void rest_problem(struct rest_call *call, const struct error *err);
+void rest_invalid(struct rest_call *call, const char *pointer, const char *detail);
+/* json is taken over. ETag and If-None-Match are seen to for a GET. */
+void rest_json(struct rest_call *call, int status, json_t *json);
+/* The same with a Location. */
+void rest_created(struct rest_call *call, int status, const char *location, json_t *json);
+/* {"items","next"} and Link; items is taken over. list and filters name the cursor. */
+void rest_list(struct rest_call *call, json_t *items, const char *list, struct span filters,
+	struct span next);
+
+/* The path parameter, decoded into buffer; answers and returns false when it is not UTF-8. */
+bool rest_param(struct rest_call *call, const char *name, char *buffer, size_t size);
+/* Access on an object that the body names; answers and returns false when it is refused. */
+bool rest_allowed(struct rest_call *call, struct span object);
+/* The Idempotency-Key, SPAN_NONE when there is none; false (answered) when it is malformed. */
+bool rest_operation_key(struct rest_call *call, struct span *key);
+
+/* Query parameters. What nobody reads is refused at the end. */
+#define REST_QUERY_MAX 16
+struct rest_query {
+	struct rest_call *call;
+	const char *known[REST_QUERY_MAX];
+	size_t known_count;
+	char buffer[8192];
+	size_t used;
+	struct text filters; /* "type=library&": what the cursor is bound to */
+	struct text position;
+	struct error err;
+};
+void rest_query_init(struct rest_query *q, struct rest_call *call);
+void rest_query_done(struct rest_query *q);
+struct span rest_query_text(struct rest_query *q, const char *name);   /* a filter */
+struct span rest_query_option(struct rest_query *q, const char *name); /* no filter */
+uint64_t rest_query_number(
+	struct rest_query *q, const char *name, uint64_t min, uint64_t max, uint64_t fallback);
+/* `after`, decoded; to be read behind all filters. */
+struct span rest_query_after(struct rest_query *q, const char *list);
+/* False: something was wrong, and is answered. */
+bool rest_query_end(struct rest_query *q);
+
+/* JSON of values as the database gives them: null where there is nothing. */
+json_t *rest_text(struct span s);
+json_t *rest_texts(struct db_array items);
+json_t *rest_time(int64_t us);
+json_t *rest_raw(struct span json);
+json_t *rest_number(int64_t number, int64_t none);
+json_t *rest_real(double number);
+
+/* Server-sent events. */
+bool rest_wants_events(const struct rest_call *call);
+void rest_events_begin(struct rest_call *call);
+/* False: the client is slow, nothing was sent; on_writable follows. id and event may be NULL. */
+bool rest_event(struct rest_call *call, const char *id, const char *event, struct span data);
+bool rest_heartbeat(struct rest_call *call);
+void rest_events_end(struct rest_call *call);
+
+/* Timers of the program. */
+uint64_t rest_timer(struct rest_call *call, uint32_t ms, api_timer_cb fire, void *user);
+void rest_timer_stop(struct rest_call *call, uint64_t timer);
+
+#endif

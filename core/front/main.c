@@ -1,0 +1,343 @@
+/* mortise-front: serves one listener. Wiring; the parts stand in front.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "api/api.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/paths.h"
+#include "channel/channel.h"
+#include "codec/random.h"
+#include "db/pool.h"
+#include "front/front.h"
+#include "front/table.h"
+#include "http/server.h"
+#include "identity/authority.h"
+#include "identity/rate.h"
+
+#define FRONTS_MAX    4
+#define RATE_KEYS     8192
+#define STOP_EXTRA_MS 500
+
+/* ---- timers lent to api ------------------------------------------------------------------------
+ */
+
+struct timer {
+	struct front *front;
+	uint64_t id;
+	api_timer_cb fire;
+	void *user;
+	uv_timer_t timer;
+};
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	mem_free(handle->data);
+}
+
+static void end_timer(struct timer *t)
+{
+	(void)slots_remove(&t->front->timers, t->id);
+	uv_close((uv_handle_t *)&t->timer, on_timer_closed);
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct timer *t = handle->data;
+	api_timer_cb fire = t->fire;
+	void *user = t->user;
+
+	end_timer(t);
+	fire(user);
+}
+
+static uint64_t start_timer(void *host, uint32_t ms, api_timer_cb fire, void *user)
+{
+	struct front *front = host;
+	struct timer *t = mem_zalloc(sizeof(*t));
+
+	t->front = front;
+	t->fire = fire;
+	t->user = user;
+	t->id = slots_add(&front->timers, t, 1);
+	(void)uv_timer_init(front->loop, &t->timer);
+	t->timer.data = t;
+	(void)uv_timer_start(&t->timer, on_timer, ms, 0);
+	return t->id;
+}
+
+static void stop_timer(void *host, uint64_t id)
+{
+	struct front *front = host;
+	struct timer *t = slots_get(&front->timers, id, 1);
+
+	if (t)
+		end_timer(t);
+}
+
+static void stage(
+	void *host, int fd, uint64_t size, struct span user_id, api_staged_cb done, void *user)
+{
+	control_stage(host, fd, size, user_id, done, user);
+}
+
+static const struct api_host api_host = {
+	.timer = start_timer,
+	.timer_stop = stop_timer,
+	.stage = stage,
+};
+
+/* ---- starting ----------------------------------------------------------------------------------
+ */
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct front *front = timer->data;
+
+	authority_tick(front->authority);
+}
+
+static void on_database(bool connected, const struct error *reason, void *user)
+{
+	struct front *front = user;
+
+	if (connected)
+		front->started = front->started || front->table;
+	if (connected == front->database_up)
+		return;
+	front->database_up = connected;
+	if (connected)
+		log_info("the database is there");
+	else
+		log_warn("the database is gone; requests that need it get 503",
+			LOG_STR("reason", reason ? reason->text : ""));
+}
+
+/* The counters of all fronts, when the supervisor handed their memory over; else our own, and
+ * then each front gives its share of a key's limit. */
+static int open_rate(struct front *front, int fd, struct error *err)
+{
+	struct stat st;
+	long cores;
+
+	if (fd == -1) {
+		cores = sysconf(_SC_NPROCESSORS_ONLN);
+		front->rate_size = rate_size(RATE_KEYS);
+		front->rate_memory = mem_zalloc(front->rate_size);
+		front->rate_share = (unsigned)front->settings.fronts;
+		if (front->rate_share == 0)
+			front->rate_share = cores < FRONTS_MAX ? (unsigned)cores : FRONTS_MAX;
+	} else {
+		if (fstat(fd, &st) == -1 || (uint64_t)st.st_size < rate_size(1))
+			return error_set(err, ERR_PROTOCOL, "the counters' memory is too small");
+		front->rate_size = (size_t)st.st_size;
+		front->rate_memory =
+			mmap(NULL, front->rate_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (front->rate_memory == MAP_FAILED)
+			return error_set_errno(err, errno, "map the counters");
+		front->rate_share = 1;
+	}
+	front->rate = rate_at(front->rate_memory, front->rate_size);
+	return 0;
+}
+
+static char *copy(struct span s)
+{
+	return mem_printf("%.*s", SPAN_ARG(s));
+}
+
+static int read_settings(struct front *front, const struct front_start *message, struct error *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < message->settings.count; i++) {
+		char *name = copy(message->settings.items[i].key);
+		char *value = copy(message->settings.items[i].value);
+
+		rc = settings_set(&front->settings, name, value, err);
+		mem_free(name);
+		mem_free(value);
+	}
+	if (rc == 0)
+		log_init("mortise-front", log_level_from(front->settings.log_level));
+	return rc;
+}
+
+static int open_database(struct front *front, struct span url, struct error *err)
+{
+	char *text = copy(url);
+	struct db_pool_options options = {
+		.url = text,
+		.application = "mortise-front",
+		.state = on_database,
+		.user = front,
+	};
+	int rc = db_pool_start(&front->pool, front->loop, &options, err);
+
+	mem_wipe(text, strlen(text));
+	mem_free(text);
+	return rc;
+}
+
+static int open_api(struct front *front, struct error *err)
+{
+	struct api_options options = {
+		.loop = front->loop,
+		.db = front->pool,
+		.environment = front->environment,
+		.node = front->node,
+		.package_bytes = front->settings.package_bytes,
+		.host = &api_host,
+		.host_user = front,
+	};
+	CLEANUP(mem_freep) char *data = NULL, *logs = NULL;
+	int rc = paths_data(&data, &front->settings, err);
+
+	if (rc < 0)
+		return rc;
+	logs = mem_printf("%s/logs", data);
+	options.log_folder = logs;
+	options.spool_folder = front->settings.spool_dir;
+	return api_new(&front->api, &options, err);
+}
+
+static int serve(struct front *front, struct error *err)
+{
+	struct http_server_options options = {
+		.loop = front->loop,
+		.fd = PROTOCOL_FD_LISTENER,
+		.name = "mortise",
+		.on_request = serve_request,
+		.user = front,
+	};
+
+	http_limits_init(&options.limits, &front->settings);
+	/* What a client may have on its way to a plugin is what the channel may carry. */
+	if (options.limits.window_bytes > PROTOCOL_BODY_WINDOW)
+		options.limits.window_bytes = PROTOCOL_BODY_WINDOW;
+	return http_server_start(&front->server, &options, err);
+}
+
+int front_begin(
+	struct front *front, const struct front_start *message, int rate_fd, struct error *err)
+{
+	int rc = read_settings(front, message, err);
+
+	front->slot = message->slot;
+	front->environment = copy(message->environment);
+	front->node = copy(message->node);
+	if (rc == 0)
+		rc = open_rate(front, rate_fd, err);
+	if (rc == 0)
+		rc = open_database(front, message->database, err);
+	if (rc < 0)
+		return rc;
+	front->authority = authority_new(front->pool, front->settings.auth_stale_max_ms);
+	rc = open_api(front, err);
+	if (rc == 0)
+		rc = serve(front, err);
+	if (rc < 0)
+		return rc;
+	(void)uv_timer_start(&front->tick, on_tick, AUTHORITY_TICK_MS, AUTHORITY_TICK_MS);
+	log_info("front serves", LOG_INT("slot", front->slot),
+		LOG_STR("environment", front->environment));
+	return 0;
+}
+
+/* ---- leaving -----------------------------------------------------------------------------------
+ */
+
+static void leave(struct front *front)
+{
+	/* All that is left is the supervisor's channel: what waits there is sent, then we go. */
+	channel_close(front->control);
+}
+
+static void on_pool_closed(void *user)
+{
+	leave(user);
+}
+
+static void on_flush_over(uv_timer_t *timer)
+{
+	struct front *front = timer->data;
+
+	db_pool_close(front->pool, on_pool_closed, front);
+}
+
+static void on_server_closed(void *user)
+{
+	struct front *front = user;
+
+	front->server = NULL;
+	links_close(front);
+	authority_flush(front->authority);
+	/* Counted uses are worth a moment, and no more. */
+	(void)uv_timer_start(&front->tick, on_flush_over, STOP_EXTRA_MS / 2, 0);
+}
+
+void front_stop(struct front *front, uint32_t deadline_ms)
+{
+	if (!front->server) { /* nothing was begun, or it is over already */
+		if (!front->stopping)
+			leave(front);
+		front->stopping = true;
+		return;
+	}
+	if (!front->stopping)
+		api_stop(front->api);
+	front->stopping = true;
+	http_server_close(front->server,
+		deadline_ms > STOP_EXTRA_MS ? deadline_ms - STOP_EXTRA_MS : deadline_ms,
+		on_server_closed, front);
+}
+
+static int run(struct error *err)
+{
+	struct front front = { .loop = uv_default_loop() };
+	int rc = settings_init(&front.settings, err);
+
+	if (rc < 0)
+		return rc;
+	map_init(&front.links);
+	slots_init(&front.uploads);
+	slots_init(&front.timers);
+	protocol_memory_init(&front.memory);
+	text_init(&front.scratch);
+	random_bytes(&front.boot, sizeof(front.boot));
+	(void)uv_timer_init(front.loop, &front.tick);
+	front.tick.data = &front;
+	rc = control_start(&front, err);
+	if (rc < 0)
+		return rc;
+	(void)uv_run(front.loop, UV_RUN_DEFAULT);
+	BUG("the loop ended before the supervisor's channel did");
+}
+
+int main(void)
+{
+	struct error err;
+
+	log_init("mortise-front", LOG_LEVEL_INFO);
+	(void)signal(SIGPIPE, SIG_IGN);
+	/* Its memory holds keys of clients. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (fcntl(PROTOCOL_FD_CONTROL, F_GETFD) == -1 ||
+		fcntl(PROTOCOL_FD_LISTENER, F_GETFD) == -1) {
+		(void)fputs("mortise-front is started by mortised: see 'mortise up'\n", stderr);
+		return 2;
+	}
+	(void)run(&err);
+	log_error("front does not start", LOG_ERR(&err));
+	return EXIT_FAILURE;
+}

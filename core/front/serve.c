@@ -1,0 +1,327 @@
+/* From a request's head to the one who answers it: health, api or a plugin's worker.
+ *
+ * The warm path of a plugin's route asks no database and allocates one forward: the key is found
+ * in the cache of authority, the route in the table. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "api/answer.h"
+#include "api/api.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "front/front.h"
+#include "front/table.h"
+#include "http/server.h"
+#include "identity/access.h"
+#include "identity/authority.h"
+#include "identity/principal.h"
+#include "identity/rate.h"
+
+#define WAITING_MAGIC 0x57414954u
+#define BEARER        "bearer "
+
+/* A request whose key is being asked for. */
+struct waiting {
+	uint32_t magic;
+	struct front *front;
+	struct http_request *request; /* NULL: its client has left */
+	char request_id[FRONT_REQUEST_ID_SIZE];
+};
+
+/* ---- request ids -------------------------------------------------------------------------------
+ */
+
+static bool is_request_id(struct span s)
+{
+	if (s.len == 0 || s.len >= FRONT_REQUEST_ID_SIZE)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.data[i];
+
+		if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+			    c == '-' || c == '_' || c == '.'))
+			return false;
+	}
+	return true;
+}
+
+static char *write_hex(char *at, uint64_t number)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*at++ = digits[(number >> shift) & 15];
+	return at;
+}
+
+/* The client's own, when it is well-formed, else a new one. */
+static struct span request_id_of(
+	struct front *front, const struct http_head *head, char out[static FRONT_REQUEST_ID_SIZE])
+{
+	struct span given = http_head_get(head, HTTP_HEADER_X_REQUEST_ID);
+	char *at = out;
+
+	if (is_request_id(given)) {
+		memcpy(out, given.data, given.len);
+		at = out + given.len;
+	} else {
+		at = write_hex(at, front->boot);
+		*at++ = '-';
+		at = write_hex(at, front->next_request++);
+	}
+	*at = '\0';
+	return (struct span){ out, (size_t)(at - out) };
+}
+
+static void peer_of(const struct http_request *request, char out[static INET6_ADDRSTRLEN])
+{
+	const struct sockaddr *peer = http_request_peer(request);
+
+	out[0] = '\0';
+	if (peer->sa_family == AF_INET)
+		(void)inet_ntop(AF_INET,
+			&((const struct sockaddr_in *)(const void *)peer)->sin_addr, out,
+			INET6_ADDRSTRLEN);
+	else if (peer->sa_family == AF_INET6)
+		(void)inet_ntop(AF_INET6,
+			&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, out,
+			INET6_ADDRSTRLEN);
+}
+
+/* ---- health ------------------------------------------------------------------------------------
+ */
+
+static void answer_health(struct http_request *request, struct span request_id, const char *missing)
+{
+	json_t *body = json_object();
+
+	if (missing[0]) {
+		struct span rest = span_of(missing), part;
+		json_t *names = json_array();
+
+		while (span_split(&rest, ' ', &part))
+			(void)json_array_append_new(names, json_stringn(part.data, part.len));
+		(void)json_object_set_new(body, "missing", names);
+	}
+	(void)json_object_set_new(body, "status", json_string(missing[0] ? "unavailable" : "ok"));
+	answer_json(request, missing[0] ? 503 : 200, body, request_id, NULL, 0);
+	json_decref(body);
+}
+
+/* True: it was a question about health, and is answered. */
+static bool serve_health(
+	struct front *front, struct http_request *request, struct span path, struct span request_id)
+{
+	const struct http_head *head = http_request_head(request);
+	bool live = span_is(path, "/livez"), startup = span_is(path, "/startupz");
+	const char *missing = "";
+
+	if (!live && !startup && !span_is(path, "/readyz"))
+		return false;
+	if (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD) {
+		struct answer_extra extra = { .allow = SPAN("GET, HEAD") };
+		struct error err;
+
+		(void)error_set(&err, ERR_METHOD, "it only answers GET");
+		answer_problem(request, &err, request_id, &extra);
+		return true;
+	}
+	/* Startup: everything was there once. Readiness: it is there now. */
+	if (!live && !(startup && front->started)) {
+		if (front->stopping)
+			missing = "stopping";
+		else if (!front->database_up)
+			missing = front->table ? "database" : "database table";
+		else if (!front->table)
+			missing = "table";
+	}
+	answer_health(request, request_id, missing);
+	return true;
+}
+
+/* ---- the principal is known --------------------------------------------------------------------
+ */
+
+static void refuse(struct http_request *request, struct span request_id, const struct error *err,
+	unsigned retry_after_s)
+{
+	struct answer_extra extra = { .retry_after_s = retry_after_s };
+
+	answer_problem(request, err, request_id, &extra);
+}
+
+/* Place and rate of the key. True: it may go on. */
+static bool admit(struct front *front, struct http_request *request, const struct principal *who,
+	const char *peer, struct span request_id)
+{
+	struct span origin = http_head_get(http_request_head(request), HTTP_HEADER_ORIGIN);
+	struct error err;
+	unsigned wait;
+	int64_t left;
+
+	if (!principal_allows_peer(who, peer) || !principal_allows_origin(who, origin)) {
+		(void)error_set(&err, ERR_KEY_PLACE,
+			"the API key may not be used from this address or origin");
+		refuse(request, request_id, &err, 0);
+		return false;
+	}
+	if (who->rate_limit > 0) {
+		int64_t share = (who->rate_limit + front->rate_share - 1) / front->rate_share;
+
+		wait = rate_take(
+			front->rate, who->key_hash, share, clock_real_us() / 1000000, &left);
+		if (wait > 0) {
+			(void)error_set(&err, ERR_RATE,
+				"the API key has %lld requests an hour, all used",
+				(long long)who->rate_limit);
+			refuse(request, request_id, &err, wait);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void serve_plugin(struct front *front, struct http_request *request, struct principal *who,
+	struct span request_id)
+{
+	const struct http_head *head = http_request_head(request);
+	struct span method = span_of(http_method_name(head->method));
+	struct answer_extra extra = { 0 };
+	const struct table_route *route;
+	struct routes_found params;
+	struct error err;
+	int rc;
+
+	if (!front->table) {
+		(void)error_set(&err, ERR_NOT_READY, "the host has no route table yet");
+		refuse(request, request_id, &err, 0);
+		return;
+	}
+	rc = table_match(front->table, method, head->path, &route, &params);
+	if (rc == ERR_METHOD) {
+		text_clear(&front->scratch);
+		table_allow(front->table, head->path, &front->scratch);
+		extra.allow = text_span(&front->scratch);
+		(void)error_set(&err, rc, "'%.*s' does not take %.*s", SPAN_ARG(head->path),
+			SPAN_ARG(method));
+	} else if (rc < 0) {
+		(void)error_set(&err, rc, "no plugin serves '%.*s'", SPAN_ARG(head->path));
+	} else {
+		/* A route without a scope is for every valid key. */
+		if (route->scope[0])
+			rc = access_check_scope(who, span_of(route->scope), SPAN_NONE, &err);
+		if (rc == 0) {
+			forward_start(front, request, who, route, &params, request_id);
+			return;
+		}
+	}
+	answer_problem(request, &err, request_id, &extra);
+}
+
+static void serve_as(struct front *front, struct http_request *request, struct principal *who,
+	struct span request_id)
+{
+	struct span path = http_request_head(request)->path;
+	char peer[INET6_ADDRSTRLEN];
+	struct error err;
+
+	peer_of(request, peer);
+	if (!admit(front, request, who, peer, request_id))
+		return;
+	authority_used(front->authority, who);
+	if (span_starts(path, "/api/")) {
+		serve_plugin(front, request, who, request_id);
+	} else if (span_starts(path, "/v1/")) {
+		api_serve(front->api, request, who, request_id, span_of(peer));
+	} else {
+		(void)error_set(&err, ERR_NOT_FOUND, "there is no '%.*s'", SPAN_ARG(path));
+		answer_problem(request, &err, request_id, NULL);
+	}
+}
+
+/* ---- finding out who asks ----------------------------------------------------------------------
+ */
+
+static void on_waiting_gone(void *user, struct http_request *request, enum http_gone why)
+{
+	struct waiting *w = user;
+
+	(void)request;
+	(void)why;
+	ASSERT(w->magic == WAITING_MAGIC);
+	w->request = NULL;
+}
+
+static const struct http_owner waiting_owner = { .on_gone = on_waiting_gone };
+
+static void on_principal(void *user, int rc, struct principal *who, const struct error *err)
+{
+	struct waiting *w = user;
+
+	ASSERT(w->magic == WAITING_MAGIC);
+	if (w->request && rc == 0)
+		serve_as(w->front, w->request, who, span_of(w->request_id));
+	else if (w->request)
+		answer_problem(w->request, err, span_of(w->request_id), NULL);
+	w->magic = 0;
+	mem_free(w);
+}
+
+static void ask(
+	struct front *front, struct http_request *request, struct span key, struct span request_id)
+{
+	struct waiting *w = mem_zalloc(sizeof(*w));
+
+	w->magic = WAITING_MAGIC;
+	w->front = front;
+	w->request = request;
+	memcpy(w->request_id, request_id.data, request_id.len);
+	http_request_own(request, &waiting_owner, w);
+	authority_ask(front->authority, key, on_principal, w);
+}
+
+/* The key of `Authorization: Bearer KEY`; data NULL: there is none. */
+static struct span key_of(const struct http_head *head)
+{
+	struct span value = http_head_get(head, HTTP_HEADER_AUTHORIZATION);
+	size_t skip = sizeof(BEARER) - 1;
+
+	if (value.len < skip || !span_equal_nocase((struct span){ value.data, skip }, SPAN(BEARER)))
+		return SPAN_NONE;
+	while (skip < value.len && value.data[skip] == ' ')
+		skip++;
+	return (struct span){ value.data + skip, value.len - skip };
+}
+
+void serve_request(void *user, struct http_request *request)
+{
+	struct front *front = user;
+	const struct http_head *head = http_request_head(request);
+	char id[FRONT_REQUEST_ID_SIZE];
+	struct span request_id = request_id_of(front, head, id), key;
+	struct principal *who;
+	struct error err;
+	int rc;
+
+	if (serve_health(front, request, head->path, request_id))
+		return;
+	key = key_of(head);
+	if (!key.data) {
+		(void)error_set(&err, ERR_AUTHENTICATION, "no API key came with the request");
+		answer_problem(request, &err, request_id, NULL);
+		return;
+	}
+	rc = authority_find(front->authority, key, &who);
+	if (rc == 0) {
+		serve_as(front, request, who, request_id);
+	} else if (rc == ERR_AGAIN) {
+		ask(front, request, key, request_id);
+	} else {
+		(void)error_set(&err, rc, "what came with the request is no API key");
+		answer_problem(request, &err, request_id, NULL);
+	}
+}

@@ -1,0 +1,578 @@
+/* Why a cached entry is right: entries come from reads (fills) and go by what the feed names. A
+ * confirmation reads every feed row of transactions from the last horizon on, so what changed
+ * before it was sent is applied when it has come; it vouches for the cache as of the moment it
+ * was sent. A fill that runs beside a confirmation may carry what the confirmation has just
+ * declared old, so everything applied while any fill is out is kept in `moved`, and a fill that it
+ * names, or that began before the cache was emptied, is used once and not cached. */
+#include "identity/authority.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "codec/digest.h"
+#include "identity/key.h"
+#include "identity/principal.h"
+#include "store/api_keys.h"
+#include "store/feeds.h"
+#include "store/installations.h"
+
+#define ENTRIES_MAX     20000u
+#define MOVED_MAX       4096u
+#define PERMISSIONS_MAX 64u
+/* How often the feed is read while keys are being used, as a part of stale_max. */
+#define CONFIRM_PARTS 4u
+/* Without a use for so long nothing is confirmed: an idle front asks nothing. */
+#define WANTED_NS   (5 * CLOCK_NS_PER_SEC)
+#define FLUSH_NS    (5 * CLOCK_NS_PER_SEC)
+#define FLUSH_BATCH 500u
+
+struct entry {
+	struct list by_age; /* least recently used first */
+	uint8_t digest[SHA256_SIZE];
+	struct principal *principal;
+	int64_t uses;
+	int64_t last_used_us;
+};
+
+struct waiter {
+	struct list link;
+	authority_cb done;
+	void *user;
+};
+
+struct fill {
+	struct authority *a;
+	uint8_t digest[SHA256_SIZE];
+	uint64_t epoch;
+	size_t moved_from;
+	struct list waiters;
+};
+
+struct account {
+	struct authority *a;
+	char *permissions;
+	authority_cb done;
+	void *user;
+};
+
+struct use {
+	char key_hash[KEY_HASH_LEN + 1];
+	int64_t count;
+	int64_t last_used_us;
+};
+
+struct authority {
+	struct db_pool *db;
+	uint64_t stale_max_ns;
+	struct map entries; /* digest -> struct entry */
+	struct list ages;
+	struct map fills; /* digest -> struct fill: the newest of a key */
+	size_t fills_out;
+	struct map uses; /* hex digest -> struct use: of entries that were dropped */
+
+	uint64_t epoch; /* of the cache: raised when it is emptied */
+	char **moved;   /* keys that the feed named while fills were out */
+	size_t moved_count;
+	bool moved_lost;
+
+	int64_t horizon; /* 0: the feed was never read */
+	struct map seen; /* positions of feed rows that will come again */
+	uint64_t confirmed_ns;
+	uint64_t sent_ns;
+	bool confirming;
+	bool ring_again;
+	uint64_t wanted_ns;
+	uint64_t flushed_ns;
+};
+
+static struct span digest_span(const uint8_t *digest)
+{
+	return (struct span){ (const char *)digest, SHA256_SIZE };
+}
+
+struct authority *authority_new(struct db_pool *db, uint64_t stale_max_ms)
+{
+	struct authority *a = mem_zalloc(sizeof(*a));
+
+	a->db = db;
+	a->stale_max_ns = stale_max_ms * CLOCK_NS_PER_MS;
+	map_init(&a->entries);
+	list_init(&a->ages);
+	map_init(&a->fills);
+	map_init(&a->uses);
+	map_init(&a->seen);
+	a->flushed_ns = clock_ns();
+	return a;
+}
+
+/* ---- uses --------------------------------------------------------------------------------------
+ */
+
+static void add_use(struct authority *a, const char *key_hash, int64_t count, int64_t last_us)
+{
+	struct use *use = map_get(&a->uses, span_of(key_hash));
+
+	if (!use) {
+		use = mem_zalloc(sizeof(*use));
+		memcpy(use->key_hash, key_hash, KEY_HASH_LEN + 1);
+		(void)map_put(&a->uses, span_of(use->key_hash), use);
+	}
+	use->count += count;
+	if (last_us > use->last_used_us)
+		use->last_used_us = last_us;
+}
+
+static void take_uses(struct authority *a, struct entry *e)
+{
+	if (e->uses > 0)
+		add_use(a, e->principal->key_hash, e->uses, e->last_used_us);
+	e->uses = 0;
+}
+
+struct batch {
+	struct authority *a;
+	struct use *uses;
+	size_t count;
+};
+
+static void on_flushed(const struct error *err, int64_t number, void *user)
+{
+	struct batch *batch = user;
+
+	(void)number;
+	/* What did not happen is counted again; what perhaps did is not. */
+	if (err &&
+		(err->code == ERR_UNAVAIL || err->code == ERR_AGAIN || err->code == ERR_DEADLINE))
+		for (size_t i = 0; i < batch->count; i++)
+			add_use(batch->a, batch->uses[i].key_hash, batch->uses[i].count,
+				batch->uses[i].last_used_us);
+	mem_free(batch->uses);
+	mem_free(batch);
+}
+
+static void flush_batch(struct authority *a)
+{
+	struct store_api_key_use rows[FLUSH_BATCH];
+	struct batch *batch = mem_zalloc(sizeof(*batch));
+
+	batch->a = a;
+	batch->uses = mem_calloc(FLUSH_BATCH, sizeof(*batch->uses));
+	while (batch->count < FLUSH_BATCH && a->uses.count > 0) {
+		size_t at = 0;
+		struct use *use = map_next(&a->uses, &at)->value;
+		struct use *kept = &batch->uses[batch->count];
+
+		*kept = *use;
+		rows[batch->count++] = (struct store_api_key_use){
+			.key_hash = span_of(kept->key_hash),
+			.count = kept->count,
+			.last_used_at = kept->last_used_us,
+		};
+		(void)map_remove(&a->uses, span_of(kept->key_hash));
+		mem_free(use);
+	}
+	store_api_keys_used(a->db, rows, batch->count, on_flushed, batch);
+}
+
+void authority_flush(struct authority *a)
+{
+	size_t batches;
+
+	list_for_each(struct entry, e, &a->ages, by_age)
+		take_uses(a, e);
+	batches = (a->uses.count + FLUSH_BATCH - 1) / FLUSH_BATCH;
+	for (size_t i = 0; i < batches; i++)
+		flush_batch(a);
+	a->flushed_ns = clock_ns();
+}
+
+void authority_used(struct authority *a, const struct principal *p)
+{
+	uint8_t digest[SHA256_SIZE];
+	struct entry *e;
+
+	if (!hex_decode(span_of(p->key_hash), digest, sizeof(digest)))
+		return;
+	e = map_get(&a->entries, digest_span(digest));
+	if (!e) {
+		add_use(a, p->key_hash, 1, clock_real_us());
+		return;
+	}
+	e->uses++;
+	e->last_used_us = clock_real_us();
+}
+
+/* ---- the cache ---------------------------------------------------------------------------------
+ */
+
+static void drop(struct authority *a, struct entry *e)
+{
+	take_uses(a, e);
+	list_remove(&e->by_age);
+	(void)map_remove(&a->entries, digest_span(e->digest));
+	principal_unref(e->principal);
+	mem_free(e);
+}
+
+static void drop_all(struct authority *a)
+{
+	list_for_each_safe(struct entry, e, &a->ages, by_age)
+		drop(a, e);
+	a->epoch++;
+}
+
+static void forget_moved(struct authority *a)
+{
+	for (size_t i = 0; i < a->moved_count; i++)
+		mem_free(a->moved[i]);
+	mem_free(a->moved);
+	a->moved = NULL;
+	a->moved_count = 0;
+	a->moved_lost = false;
+}
+
+void authority_free(struct authority *a)
+{
+	if (!a)
+		return;
+	drop_all(a);
+	forget_moved(a);
+	map_for_each(entry, &a->uses)
+		mem_free(entry->value);
+	map_done(&a->entries);
+	map_done(&a->fills);
+	map_done(&a->uses);
+	map_done(&a->seen);
+	mem_free(a);
+}
+
+/* The feed says that something of this id (a key's or a user's) has changed. */
+static void move(struct authority *a, struct span id)
+{
+	list_for_each_safe(struct entry, e, &a->ages, by_age)
+		if (span_is(id, e->principal->key_id) || span_is(id, e->principal->user_id) ||
+			span_is(id, e->principal->team_id))
+			drop(a, e);
+	if (a->fills_out == 0)
+		return;
+	if (a->moved_count == MOVED_MAX) {
+		a->moved_lost = true;
+		return;
+	}
+	a->moved = mem_realloc(a->moved, (a->moved_count + 1) * sizeof(*a->moved));
+	a->moved[a->moved_count++] = mem_printf("%.*s", SPAN_ARG(id));
+}
+
+static bool fill_counts(const struct fill *fill, const struct principal *p)
+{
+	const struct authority *a = fill->a;
+
+	if (fill->epoch != a->epoch || a->moved_lost)
+		return false;
+	for (size_t i = fill->moved_from; i < a->moved_count; i++)
+		if (strcmp(a->moved[i], p->key_id) == 0 || strcmp(a->moved[i], p->user_id) == 0 ||
+			strcmp(a->moved[i], p->team_id) == 0)
+			return false;
+	return true;
+}
+
+static void keep(struct authority *a, const struct fill *fill, struct principal *p)
+{
+	struct entry *e = map_get(&a->entries, digest_span(fill->digest));
+
+	if (e)
+		drop(a, e);
+	if (a->entries.count >= ENTRIES_MAX)
+		drop(a, LIST_FIRST(&a->ages, struct entry, by_age));
+	e = mem_zalloc(sizeof(*e));
+	memcpy(e->digest, fill->digest, sizeof(e->digest));
+	e->principal = principal_ref(p);
+	list_append(&a->ages, &e->by_age);
+	(void)map_put(&a->entries, digest_span(e->digest), e);
+}
+
+/* ---- confirming --------------------------------------------------------------------------------
+ */
+
+static void on_feed(const struct error *err, int64_t horizon, const struct store_feed_row *rows,
+	size_t n, void *user);
+
+static void confirm(struct authority *a)
+{
+	if (a->confirming) {
+		a->ring_again = true;
+		return;
+	}
+	a->confirming = true;
+	a->ring_again = false;
+	a->sent_ns = clock_ns();
+	store_feed_read(a->db, STORE_FEED_AUTHORITY, a->horizon, on_feed, a);
+}
+
+/* Apply what was not applied before, and remember what will come again. */
+static void apply(struct authority *a, const struct store_feed_row *rows, size_t n, int64_t horizon)
+{
+	struct map again;
+
+	map_init(&again);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t position = (uint64_t)rows[i].position;
+
+		if (!map_get_u64(&a->seen, position))
+			move(a, rows[i].key);
+		if (rows[i].transaction >= horizon)
+			(void)map_put_u64(&again, position, a);
+	}
+	map_done(&a->seen);
+	a->seen = again;
+}
+
+static void on_feed(const struct error *err, int64_t horizon, const struct store_feed_row *rows,
+	size_t n, void *user)
+{
+	struct authority *a = user;
+
+	a->confirming = false;
+	if (err && err->code == ERR_LIMIT) {
+		a->horizon = 0;
+		a->confirmed_ns = 0;
+	}
+	if (err)
+		return;
+	if (a->horizon == 0)
+		drop_all(a); /* nobody has watched what it holds */
+	apply(a, rows, n, horizon);
+	a->horizon = horizon;
+	a->confirmed_ns = a->sent_ns;
+	if (a->ring_again)
+		confirm(a);
+}
+
+void authority_ring(struct authority *a)
+{
+	if (a->entries.count > 0 || a->fills_out > 0)
+		confirm(a);
+}
+
+void authority_tick(struct authority *a)
+{
+	uint64_t now = clock_ns();
+
+	if (!a->confirming && now - a->wanted_ns < WANTED_NS && a->wanted_ns != 0 &&
+		now - a->sent_ns >= a->stale_max_ns / CONFIRM_PARTS)
+		confirm(a);
+	if (now - a->flushed_ns >= FLUSH_NS)
+		authority_flush(a);
+}
+
+/* ---- finding and asking ------------------------------------------------------------------------
+ */
+
+int authority_find(struct authority *a, struct span key, struct principal **out)
+{
+	uint8_t digest[SHA256_SIZE];
+	struct entry *e;
+	uint64_t now;
+
+	if (!key_well_formed(key))
+		return ERR_KEY_MALFORMED;
+	now = clock_ns();
+	a->wanted_ns = now;
+	sha256_of(key, digest);
+	e = map_get(&a->entries, digest_span(digest));
+	if (!e || a->confirmed_ns == 0 || now - a->confirmed_ns > a->stale_max_ns)
+		return ERR_AGAIN;
+	if (e->principal->expires_us != 0 && e->principal->expires_us <= clock_real_us())
+		return ERR_AGAIN;
+	list_remove(&e->by_age);
+	list_append(&a->ages, &e->by_age);
+	*out = e->principal;
+	return 0;
+}
+
+static void copy_id(char out[static PRINCIPAL_ID_SIZE], struct span id)
+{
+	if (id.len < PRINCIPAL_ID_SIZE)
+		memcpy(out, id.data, id.len);
+}
+
+static char *copy_text(struct span s)
+{
+	return mem_printf("%.*s", SPAN_ARG(s));
+}
+
+/* The items joined; NULL when there are none. */
+static char *join(struct db_array items, char separator)
+{
+	struct text joined;
+	struct span item;
+	char *text;
+
+	if (items.count == 0)
+		return NULL;
+	text_init(&joined);
+	while (db_array_next(&items, &item)) {
+		if (joined.len > 0)
+			text_append_char(&joined, separator);
+		text_append_span(&joined, item);
+	}
+	text = text_take(&joined);
+	text_done(&joined);
+	return text;
+}
+
+static struct principal *principal_of(
+	const struct store_authority *row, const uint8_t digest[static SHA256_SIZE])
+{
+	struct principal *p = principal_new();
+	struct db_array scopes = row->scopes;
+	struct span list[SCOPES_MAX];
+	size_t n = 0;
+
+	copy_id(p->key_id, row->key_id);
+	copy_id(p->user_id, row->user_id);
+	copy_id(p->team_id, row->team_id);
+	hex_encode(digest, SHA256_SIZE, p->key_hash);
+	p->role = role_from(row->role);
+	p->user_name = copy_text(row->user_name);
+	p->user_provider = copy_text(row->user_provider);
+	while (n < SCOPES_MAX && db_array_next(&scopes, &list[n]))
+		n++;
+	scopes_init(&p->scopes, list, n);
+	p->rate_limit = row->rate_limit;
+	p->expires_us = row->expires_at;
+	p->allowed_ips = join(row->allowed_ips, ',');
+	p->allowed_origins = join(row->allowed_origins, '\n');
+	return p;
+}
+
+static void end_fill(struct fill *fill, int rc, struct principal *p, const struct error *err)
+{
+	struct authority *a = fill->a;
+
+	if (map_get(&a->fills, digest_span(fill->digest)) == fill)
+		(void)map_remove(&a->fills, digest_span(fill->digest));
+	a->fills_out--;
+	if (a->fills_out == 0)
+		forget_moved(a);
+	list_for_each_safe(struct waiter, w, &fill->waiters, link) {
+		list_remove(&w->link);
+		w->done(w->user, rc, p, err);
+		mem_free(w);
+	}
+	mem_free(fill);
+}
+
+static void on_found(
+	const struct error *err, const struct store_authority *rows, size_t n, void *user)
+{
+	struct fill *fill = user;
+	struct principal *p = NULL;
+	struct error own;
+
+	if (!err && n == 1)
+		p = principal_of(&rows[0], fill->digest);
+	if (p && (p->role == ROLE_COUNT || p->user_id[0] == '\0' || p->key_id[0] == '\0')) {
+		principal_unref(p); /* of a newer schema: what we cannot read we do not trust */
+		p = NULL;
+	}
+	if (p) {
+		if (fill_counts(fill, p))
+			keep(fill->a, fill, p);
+		end_fill(fill, 0, p, NULL);
+		principal_unref(p);
+		return;
+	}
+	if (!err || err->code == ERR_NOT_FOUND)
+		(void)error_set(&own, ERR_KEY_UNKNOWN,
+			"the API key is unknown, expired or revoked, or its owner is inactive");
+	else
+		(void)error_set(&own, ERR_UNAVAIL, "the API key cannot be checked: %s", err->text);
+	end_fill(fill, own.code, NULL, &own);
+}
+
+static struct waiter *waiter_new(authority_cb done, void *user)
+{
+	struct waiter *w = mem_zalloc(sizeof(*w));
+
+	list_init(&w->link);
+	w->done = done;
+	w->user = user;
+	return w;
+}
+
+void authority_ask(struct authority *a, struct span key, authority_cb done, void *user)
+{
+	struct waiter *w = waiter_new(done, user);
+	char hex[SHA256_HEX_SIZE];
+	uint8_t digest[SHA256_SIZE];
+	struct fill *fill;
+
+	sha256_of(key, digest);
+	fill = map_get(&a->fills, digest_span(digest));
+	if (fill && fill->epoch == a->epoch) {
+		list_append(&fill->waiters, &w->link);
+		return;
+	}
+	fill = mem_zalloc(sizeof(*fill));
+	fill->a = a;
+	memcpy(fill->digest, digest, sizeof(digest));
+	fill->epoch = a->epoch;
+	fill->moved_from = a->moved_count;
+	list_init(&fill->waiters);
+	list_append(&fill->waiters, &w->link);
+	(void)map_put(&a->fills, digest_span(fill->digest), fill);
+	a->fills_out++;
+	if (!a->confirming && a->sent_ns + a->stale_max_ns / CONFIRM_PARTS <= clock_ns())
+		confirm(a);
+	hex_encode(digest, sizeof(digest), hex);
+	store_api_key_find(a->db, span_of(hex), on_found, fill);
+}
+
+/* ---- accounts of plugins -----------------------------------------------------------------------
+ */
+
+static void on_account(const struct error *err, struct span text, void *user)
+{
+	struct account *account = user;
+	struct principal *p = NULL;
+	struct error own;
+
+	if (err) {
+		(void)error_set(&own, err->code == ERR_NOT_FOUND ? ERR_PERMISSION : ERR_UNAVAIL,
+			"the plugin's own account: %s", err->text);
+		account->done(account->user, own.code, NULL, &own);
+	} else {
+		struct span rest = span_of(account->permissions), list[PERMISSIONS_MAX];
+		size_t n = 0;
+
+		p = principal_new();
+		p->account = true;
+		p->role = ROLE_VIEWER;
+		copy_id(p->user_id, text);
+		p->user_name = mem_strdup("");
+		p->user_provider = mem_strdup("plugin");
+		while (n < PERMISSIONS_MAX && span_split(&rest, ' ', &list[n]))
+			n++;
+		scopes_init(&p->scopes, list, n);
+		account->done(account->user, 0, p, NULL);
+		principal_unref(p);
+	}
+	mem_free(account->permissions);
+	mem_free(account);
+}
+
+void authority_account(struct authority *a, struct span installation, const char *permissions,
+	authority_cb done, void *user)
+{
+	struct account *account = mem_zalloc(sizeof(*account));
+
+	account->a = a;
+	account->permissions = mem_strdup(permissions);
+	account->done = done;
+	account->user = user;
+	store_installation_account(a->db, installation, on_account, account);
+}
