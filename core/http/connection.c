@@ -40,11 +40,6 @@ static void move_to(struct connection *c, enum connection_state state)
 	c->state = state;
 }
 
-static uint64_t now_ms(const struct connection *c)
-{
-	return uv_now(c->server->loop);
-}
-
 void connection_touch(struct connection *c)
 {
 	if (c->running)
@@ -66,7 +61,7 @@ void connection_break(struct connection *c)
 	connection_touch(c);
 }
 
-static bool connection_idle(const struct connection *c)
+bool connection_idle(const struct connection *c)
 {
 	return list_empty(&c->requests) && c->start == c->end && !c->next && !c->body &&
 	       c->out.start == c->out.end;
@@ -108,7 +103,7 @@ void connection_advance(struct connection *c)
 			first->output.end - first->output.start);
 		output_release(c->server, &first->output);
 	}
-	c->idle_since_ms = now_ms(c);
+	c->idle_since_ms = connection_now(c);
 }
 
 /* Take the request from its owner. */
@@ -123,7 +118,7 @@ static void tell_gone(struct http_request *request, enum http_gone why)
 	owner->on_gone(request->user, request, why);
 }
 
-static void close_connection(struct connection *c, bool reset)
+void connection_close(struct connection *c, bool reset)
 {
 	struct http_server *server = c->server;
 
@@ -142,8 +137,7 @@ static void close_connection(struct connection *c, bool reset)
 	server_forget(server, c);
 }
 
-/* Every request ends with why; answers that are incomplete stay so. */
-static void fail_connection(struct connection *c, enum http_gone why)
+void connection_fail(struct connection *c, enum http_gone why)
 {
 	struct http_request *request;
 	bool cut = c->out.start != c->out.end;
@@ -154,7 +148,7 @@ static void fail_connection(struct connection *c, enum http_gone why)
 		tell_gone(request, why);
 		free_request(request);
 	}
-	close_connection(c, cut);
+	connection_close(c, cut);
 }
 
 const char *http_gone_name(enum http_gone why)
@@ -170,9 +164,7 @@ const char *http_gone_name(enum http_gone why)
 	return names[why];
 }
 
-/* End one request without its owner: with an answer if none has begun, else by a cut. */
-static void end_request(
-	struct http_request *request, enum http_gone why, int code, const char *detail)
+void request_end(struct http_request *request, enum http_gone why, int code, const char *detail)
 {
 	struct connection *c = request->connection;
 
@@ -185,8 +177,7 @@ static void end_request(
 
 /* Input */
 
-/* Refuse the bytes at hand; behind them nothing can be trusted. */
-static void refuse(struct connection *c, int code, const char *reason)
+void connection_refuse(struct connection *c, int code, const char *reason)
 {
 	struct http_request *request = TAKE(c->next);
 
@@ -232,7 +223,7 @@ static void dispatch(struct connection *c)
 	c->start += request->head.len;
 	c->floor = c->start;
 	request->number = ++server->last_number;
-	request->time_ms = request->moved_ms = now_ms(c);
+	request->time_ms = request->moved_ms = connection_now(c);
 	http_request_deadline(request, server->limits.request_ms);
 	c->overlap = (c->in_flight == 0 || c->overlap) && may_overlap(request);
 	list_append(&c->requests, &request->link);
@@ -274,7 +265,7 @@ static bool read_head(struct connection *c)
 			return false;
 		c->next = request_take(server);
 		c->next->connection = c;
-		c->head_ms = now_ms(c);
+		c->head_ms = connection_now(c);
 	}
 	if (!c->next_complete) {
 		rc = http_head_parse(
@@ -284,11 +275,12 @@ static bool read_head(struct connection *c)
 			return false;
 		}
 		if (rc < 0) {
-			refuse(c, rc, c->next->head.reason);
+			connection_refuse(c, rc, c->next->head.reason);
 			return false;
 		}
 		if (c->next->head.content_length > server->limits.body_bytes) {
-			refuse(c, ERR_TOO_LARGE, "the body is longer than http.body_bytes allows");
+			connection_refuse(
+				c, ERR_TOO_LARGE, "the body is longer than http.body_bytes allows");
 			return false;
 		}
 		c->next_complete = true;
@@ -299,16 +291,14 @@ static bool read_head(struct connection *c)
 	return true;
 }
 
-/* The body broke a rule: its request ends, and so does the connection, for what follows cannot be
- * told apart from it. */
-static void fail_body(struct connection *c, enum http_gone why, int code, const char *detail)
+void connection_fail_body(struct connection *c, enum http_gone why, int code, const char *detail)
 {
 	struct http_request *owner = TAKE(c->body_owner);
 
 	c->server->stats.refused++;
 	connection_end(c, true);
 	if (owner)
-		end_request(owner, why, code, detail);
+		request_end(owner, why, code, detail);
 }
 
 /* How many bytes of body may be taken now. */
@@ -366,7 +356,7 @@ static bool read_body(struct connection *c)
 	}
 	if (!c->body_reading) {
 		c->body_reading = true;
-		c->body_mark_ms = now_ms(c);
+		c->body_mark_ms = connection_now(c);
 		c->body_mark = c->body_got;
 		server_wake(c->server, c, c->body_mark_ms + c->server->limits.rate_grace_ms);
 	}
@@ -376,14 +366,15 @@ static bool read_body(struct connection *c)
 	if (rc == ERR_AGAIN)
 		return false;
 	if (rc < 0) {
-		fail_body(c, HTTP_GONE_BODY, rc, c->chunks.reason);
+		connection_fail_body(c, HTTP_GONE_BODY, rc, c->chunks.reason);
 		return false;
 	}
 	c->body_got += piece.len;
 	if (!owner)
 		c->drop_left -= piece.len;
 	else if (c->body_got > owner->body_limit) {
-		fail_body(c, HTTP_GONE_BODY, ERR_TOO_LARGE, "the body is longer than allowed");
+		connection_fail_body(
+			c, HTTP_GONE_BODY, ERR_TOO_LARGE, "the body is longer than allowed");
 		return false;
 	}
 	if (last) {
@@ -392,7 +383,7 @@ static bool read_body(struct connection *c)
 	}
 	if (owner) {
 		owner->unconsumed += piece.len;
-		owner->moved_ms = now_ms(c);
+		owner->moved_ms = connection_now(c);
 		owner->owner->on_body(owner->user, owner, piece, last);
 	}
 	return true;
@@ -460,7 +451,7 @@ static bool wants_input(const struct connection *c)
 static void on_eof(struct connection *c)
 {
 	c->eof = true;
-	c->half_close_ms = now_ms(c) + c->server->limits.half_close_ms;
+	c->half_close_ms = connection_now(c) + c->server->limits.half_close_ms;
 	server_wake(c->server, c, c->half_close_ms);
 }
 
@@ -485,14 +476,15 @@ static void receive(struct connection *c)
 
 /* Output */
 
-/* Send iov; what the kernel does not take is kept in c->out. */
-static ssize_t send_some(struct connection *c, struct iovec *iov, size_t count)
+/* Send from iov; returns how many bytes the kernel took. */
+static size_t send_some(struct connection *c, struct iovec *iov, size_t count)
 {
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
 	ssize_t n;
 
 	do
-		n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+		n = count == 1 ? send(c->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			       : sendmsg(c->fd, &message, MSG_NOSIGNAL);
 	while (n == -1 && errno == EINTR);
 	if (n == -1) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK) {
@@ -503,7 +495,7 @@ static ssize_t send_some(struct connection *c, struct iovec *iov, size_t count)
 	}
 	c->sent += (uint64_t)n;
 	c->server->stats.bytes_sent += (uint64_t)n;
-	return n;
+	return (size_t)n;
 }
 
 static void out_sent(struct connection *c, size_t n)
@@ -518,7 +510,7 @@ static void begin_waiting(struct connection *c)
 {
 	if (c->out.start == c->out.end || c->sent_mark_ms)
 		return;
-	c->sent_mark_ms = now_ms(c);
+	c->sent_mark_ms = connection_now(c);
 	c->sent_mark = c->sent;
 	server_wake(c->server, c, c->sent_mark_ms + c->server->limits.rate_grace_ms);
 }
@@ -528,7 +520,7 @@ static void flush(struct connection *c)
 	if (c->out.start != c->out.end && !c->broken) {
 		struct iovec iov = { c->out.data + c->out.start, c->out.end - c->out.start };
 
-		out_sent(c, (size_t)send_some(c, &iov, 1));
+		out_sent(c, send_some(c, &iov, 1));
 	}
 	if (c->out.start == c->out.end)
 		c->sent_mark_ms = 0;
@@ -555,7 +547,7 @@ void connection_send(struct connection *c, const struct span *parts, size_t coun
 		iov[used++] = (struct iovec){ c->out.data + c->out.start, waiting };
 	for (size_t i = 0; i < count; i++)
 		iov[used++] = (struct iovec){ (void *)parts[i].data, parts[i].len };
-	sent = (size_t)send_some(c, iov, used);
+	sent = send_some(c, iov, used);
 	if (waiting)
 		out_sent(c, sent < waiting ? sent : waiting);
 	sent -= sent < waiting ? sent : waiting;
@@ -587,19 +579,18 @@ static void linger_or_close(struct connection *c)
 	bool unread = c->start != c->end || c->body || c->next;
 
 	if (c->eof || !(c->linger || unread)) {
-		close_connection(c, false);
+		connection_close(c, false);
 		return;
 	}
 	/* To close over unread bytes is to reset, and a reset may overtake the answer. */
 	move_to(c, CONNECTION_LINGERING);
 	(void)shutdown(c->fd, SHUT_WR);
 	c->start = c->end = c->floor;
-	c->linger_ms = now_ms(c) + c->server->limits.linger_ms;
+	c->linger_ms = connection_now(c) + c->server->limits.linger_ms;
 	server_wake(c->server, c, c->linger_ms);
 }
 
-/* When a connection without a request has waited for one long enough. */
-static uint64_t rest_ends(const struct connection *c)
+uint64_t connection_rest_ends(const struct connection *c)
 {
 	const struct http_limits *limits = &c->server->limits;
 
@@ -620,7 +611,7 @@ static void rest(struct connection *c)
 	list_remove(&c->idle);
 	if (c->uses)
 		list_append(&server->idle, &c->idle);
-	server_wake(server, c, rest_ends(c));
+	server_wake(server, c, connection_rest_ends(c));
 }
 
 static void settle(struct connection *c)
@@ -628,20 +619,20 @@ static void settle(struct connection *c)
 	bool answered = list_empty(&c->requests) && c->out.start == c->out.end;
 
 	if (c->broken) {
-		fail_connection(c, HTTP_GONE_CLIENT);
+		connection_fail(c, HTTP_GONE_CLIENT);
 	} else if (c->state == CONNECTION_LINGERING) {
 		if (c->eof)
-			close_connection(c, false);
+			connection_close(c, false);
 	} else if (c->eof && c->body_owner && c->start == c->end) {
 		/* The rest of the body will never come. */
-		fail_connection(c, HTTP_GONE_CLIENT);
+		connection_fail(c, HTTP_GONE_CLIENT);
 	} else if (answered && c->state == CONNECTION_ENDING) {
 		linger_or_close(c);
 	} else if (answered && c->eof) {
-		close_connection(c, false);
+		connection_close(c, false);
 	} else if (connection_idle(c)) {
 		if (c->server->closing && c->uses)
-			close_connection(c, false);
+			connection_close(c, false);
 		else
 			rest(c);
 	}
@@ -711,7 +702,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
 		c->hangup_seen = true;
 		/* A body that we hold up ourselves may be all there, in the kernel. */
 		if (!c->body && !c->half_close_ms) {
-			c->half_close_ms = now_ms(c) + c->server->limits.half_close_ms;
+			c->half_close_ms = connection_now(c) + c->server->limits.half_close_ms;
 			server_wake(c->server, c, c->half_close_ms);
 		}
 	}
@@ -724,7 +715,7 @@ void connection_open(struct http_server *server, int fd, struct connection *c)
 	c->server = server;
 	c->fd = fd;
 	c->poll.data = c;
-	c->head_ms = now_ms(c);
+	c->head_ms = connection_now(c);
 	list_init(&c->dirty);
 	list_init(&c->wheel);
 	list_init(&c->idle);
@@ -734,9 +725,7 @@ void connection_open(struct http_server *server, int fd, struct connection *c)
 	watch(c);
 }
 
-/* The first request for which test holds. Calls back nobody; whoever ends a request looks anew,
- * for others may end with it. */
-static struct http_request *find_request(
+struct http_request *connection_find(
 	struct connection *c, bool (*test)(const struct http_request *))
 {
 	list_for_each(struct http_request, request, &c->requests, link) {
@@ -757,129 +746,9 @@ void connection_stop(struct connection *c, enum http_gone why)
 
 	connection_end(c, true);
 	if (why == HTTP_GONE_SHUTDOWN) {
-		while ((request = find_request(c, not_begun)))
-			end_request(request, why, ERR_UNAVAIL, "this process is shutting down");
+		while ((request = connection_find(c, not_begun)))
+			request_end(request, why, ERR_UNAVAIL, "this process is shutting down");
 		flush(c);
 	}
-	fail_connection(c, why);
-}
-
-/* Deadlines */
-
-static bool too_slow(const struct connection *c, uint64_t bytes, uint64_t since_ms)
-{
-	return bytes * 1000 < (uint64_t)c->server->limits.min_rate * (now_ms(c) - since_ms);
-}
-
-/* When the request's time is up, unless it moves; UINT64_MAX: never. */
-static uint64_t request_ends(const struct http_request *request)
-{
-	uint64_t total = request->deadline_ms ? request->deadline_ms : UINT64_MAX;
-	uint64_t idle = request->idle_ms ? request->moved_ms + request->idle_ms : UINT64_MAX;
-
-	if (request->ended || !request->owner)
-		return UINT64_MAX;
-	return total < idle ? total : idle;
-}
-
-static bool time_is_up(const struct http_request *request)
-{
-	return now_ms(request->connection) >= request_ends(request);
-}
-
-static bool sends_head(const struct connection *c)
-{
-	return c->next && !c->next_complete;
-}
-
-static bool half_closed(const struct connection *c)
-{
-	return c->half_close_ms && !list_empty(&c->requests);
-}
-
-static uint64_t rate_ends(const struct connection *c, uint64_t mark_ms)
-{
-	return mark_ms + c->server->limits.rate_grace_ms;
-}
-
-static void take_earlier(uint64_t *first, bool counts, uint64_t at_ms)
-{
-	if (counts && at_ms < *first)
-		*first = at_ms;
-}
-
-/* The time of the next deadline. */
-static uint64_t next_deadline(const struct connection *c)
-{
-	const struct http_limits *limits = &c->server->limits;
-	uint64_t first = UINT64_MAX;
-
-	take_earlier(&first, c->state == CONNECTION_LINGERING, c->linger_ms);
-	take_earlier(&first, half_closed(c), c->half_close_ms);
-	take_earlier(&first, c->sent_mark_ms, rate_ends(c, c->sent_mark_ms));
-	take_earlier(&first, c->body && c->body_reading, rate_ends(c, c->body_mark_ms));
-	take_earlier(&first, sends_head(c), c->head_ms + limits->head_ms);
-	take_earlier(&first, connection_idle(c), rest_ends(c));
-	list_for_each(struct http_request, request, &c->requests, link)
-		take_earlier(&first, true, request_ends(request));
-	return first;
-}
-
-static void check_body_rate(struct connection *c)
-{
-	if (!c->body || !c->body_reading || now_ms(c) < rate_ends(c, c->body_mark_ms))
-		return;
-	if (too_slow(c, c->body_got - c->body_mark, c->body_mark_ms)) {
-		fail_body(c, HTTP_GONE_SLOW, ERR_HTTP_SLOW, "the body arrives too slowly");
-		connection_touch(c);
-		return;
-	}
-	c->body_mark_ms = now_ms(c);
-	c->body_mark = c->body_got;
-}
-
-/* False: the connection is closed. */
-static bool check_answer_rate(struct connection *c)
-{
-	if (!c->sent_mark_ms || now_ms(c) < rate_ends(c, c->sent_mark_ms))
-		return true;
-	if (too_slow(c, c->sent - c->sent_mark, c->sent_mark_ms)) {
-		fail_connection(c, HTTP_GONE_SLOW);
-		return false;
-	}
-	c->sent_mark_ms = now_ms(c);
-	c->sent_mark = c->sent;
-	return true;
-}
-
-void connection_expire(struct connection *c)
-{
-	uint64_t now = now_ms(c);
-	struct http_request *request;
-	uint64_t next;
-
-	if (c->state == CONNECTION_LINGERING && now >= c->linger_ms) {
-		close_connection(c, false);
-		return;
-	}
-	if (half_closed(c) && now >= c->half_close_ms) {
-		fail_connection(c, HTTP_GONE_CLIENT);
-		return;
-	}
-	if (connection_idle(c) && c->state == CONNECTION_OPEN && now >= rest_ends(c)) {
-		close_connection(c, false);
-		return;
-	}
-	if (!check_answer_rate(c))
-		return;
-	check_body_rate(c);
-	while ((request = find_request(c, time_is_up)))
-		end_request(request, HTTP_GONE_DEADLINE, ERR_DEADLINE, "the request's time is up");
-	if (sends_head(c) && now >= c->head_ms + c->server->limits.head_ms) {
-		refuse(c, ERR_HTTP_SLOW, "the request's head did not arrive in time");
-		connection_touch(c);
-	}
-	next = next_deadline(c);
-	if (next != UINT64_MAX)
-		server_wake(c->server, c, next);
+	connection_fail(c, why);
 }

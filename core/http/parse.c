@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "http/parse_priv.h"
 
 /* A head is taken line by line: memchr() finds the end of a line, which is then checked against
  * the tables below. Each byte is looked at once for its LF and once for its meaning, however the
@@ -17,22 +18,8 @@
 
 /* Longest method and version with their blanks; what a request line may have besides its target. */
 #define LINE_EXTRA_MAX 48
-/* 15 hex digits cannot overflow 64 bits, and no body is longer. */
-#define CHUNK_DIGITS_MAX 15
-/* Chunk extensions and trailers of one body together. */
-#define CHUNK_EXTRA_MAX 4096
 
-enum {
-	TOKEN = 1u << 0, /* tchar */
-	PATH = 1u << 1,  /* pchar and '/', but '%' */
-	QUERY = 1u << 2,
-	VALUE = 1u << 3, /* field-vchar, SP, HTAB, obs-text */
-	NAME = 1u << 4,  /* of a host */
-	URI = PATH | QUERY | VALUE,
-	ALL = TOKEN | URI,
-};
-
-static const uint8_t classes[256] = {
+const uint8_t http_classes[256] = {
 	['\t'] = VALUE,
 	[' '] = VALUE,
 	['!'] = ALL,
@@ -92,14 +79,9 @@ static const struct {
 #undef X
 };
 
-_Static_assert(HTTP_HEADER_COUNT <= 32, "known_header() keeps candidates in 32 bits");
+_Static_assert(HTTP_HEADER_COUNT <= 32, "http_known_header() keeps candidates in 32 bits");
 _Static_assert(HTTP_FIELDS_MAX < 256, "head->known holds index + 1 in a byte");
 _Static_assert(HTTP_HEAD_BYTES_MAX < 65536, "places are 16 bits wide");
-
-static bool is(char c, unsigned class)
-{
-	return classes[(unsigned char)c] & class;
-}
 
 static bool all_are(const char *p, size_t len, unsigned class)
 {
@@ -109,26 +91,7 @@ static bool all_are(const char *p, size_t len, unsigned class)
 	return true;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* name is a token and lower has only letters and '-', so bit 5 makes letters equal and maps
- * nothing else onto them. */
-static bool token_is(const char *name, const char *lower, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((name[i] | 0x20) != lower[i])
-			return false;
-	return true;
-}
-
-/* The known header of that name, or HTTP_HEADER_COUNT. */
-static enum http_header known_header(const char *name, size_t len)
+enum http_header http_known_header(const char *name, size_t len)
 {
 	uint32_t candidates = 0;
 
@@ -378,8 +341,6 @@ static int parse_request_line(
 	const char *method_end, *target_end;
 	int rc;
 
-	if (line.len > (size_t)limits->target_bytes + LINE_EXTRA_MAX)
-		return refuse(head, ERR_HTTP_TARGET, "the request line is too long");
 	method_end = memchr(line.data, ' ', line.len);
 	if (!method_end)
 		return malformed(head, "the request line has no target");
@@ -494,7 +455,7 @@ static int parse_field(struct http_head *head, struct span line, const struct ht
 	*field = (struct http_field){ (uint16_t)(name.data - head->base), (uint16_t)name.len,
 		(uint16_t)(value.data - head->base), (uint16_t)value.len };
 	head->field_count++;
-	known = known_header(name.data, name.len);
+	known = http_known_header(name.data, name.len);
 	if (known == HTTP_HEADER_COUNT)
 		return 0;
 	if (head->known[known] && headers[known].single)
@@ -540,15 +501,12 @@ static int parse_line(struct http_head *head, struct span line, const struct htt
 	}
 }
 
-/* No LF up to end: is the line too long already, whatever it is? */
-static int check_unfinished(struct http_head *head, uint32_t end, const struct http_limits *limits)
+/* The line that starts at line_at has len bytes at least, and is judged by that alone before
+ * anything else, so that it makes no difference whether its end is here already. */
+static bool line_too_long(
+	const struct http_head *head, size_t len, const struct http_limits *limits)
 {
-	if (head->state < STATE_FIELDS &&
-		end - head->line_at > limits->target_bytes + LINE_EXTRA_MAX + 1)
-		return refuse(head, ERR_HTTP_TARGET, "the request line is too long");
-	if (end >= limits->head_bytes)
-		return refuse(head, ERR_HTTP_HEAD, "the request line and headers are too long");
-	return ERR_AGAIN;
+	return head->state < STATE_FIELDS && len > (size_t)limits->target_bytes + LINE_EXTRA_MAX;
 }
 
 int http_head_parse(
@@ -565,11 +523,16 @@ int http_head_parse(
 		const char *lf = memchr(data + head->scan_at, '\n', end - head->scan_at);
 		struct span line = { data + head->line_at, 0 };
 
+		line.len = (size_t)((lf ? lf : data + end) - line.data);
+		if (line_too_long(head, line.len, limits))
+			return refuse(head, ERR_HTTP_TARGET, "the request line is too long");
+		if (!lf && end == limits->head_bytes)
+			return refuse(
+				head, ERR_HTTP_HEAD, "the request line and headers are too long");
 		if (!lf) {
 			head->scan_at = end;
-			return check_unfinished(head, end, limits);
+			return ERR_AGAIN;
 		}
-		line.len = (size_t)(lf - line.data);
 		if (line.len == 0 || lf[-1] != '\r')
 			return malformed(head, "a line ends in LF without CR");
 		line.len--;
@@ -610,201 +573,4 @@ struct span http_head_find(const struct http_head *head, struct span name)
 			return value;
 	}
 	return SPAN_NONE;
-}
-
-/* The chunked body, byte by byte but for the data itself.
- *
- * SIZE -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE     SIZE -> EXT... -> SIZE_LF
- * SIZE_LF of size 0 -> TRAILER -> TRAILER_NAME -> TRAILER_VALUE -> TRAILER_LF -> TRAILER
- * TRAILER -> END_LF -> END */
-enum {
-	CHUNK_SIZE,
-	CHUNK_EXT, /* behind ';', before the first byte of the name */
-	CHUNK_EXT_NAME,
-	CHUNK_EXT_EQUAL,
-	CHUNK_EXT_VALUE,
-	CHUNK_EXT_QUOTED,
-	CHUNK_EXT_ESCAPED,
-	CHUNK_EXT_UNQUOTED,
-	CHUNK_SIZE_LF,
-	CHUNK_DATA,
-	CHUNK_DATA_CR,
-	CHUNK_DATA_LF,
-	CHUNK_TRAILER,
-	CHUNK_TRAILER_NAME,
-	CHUNK_TRAILER_VALUE,
-	CHUNK_TRAILER_LF,
-	CHUNK_END_LF,
-	CHUNK_END,
-};
-
-void http_chunks_init(struct http_chunks *chunks)
-{
-	memset(chunks, 0, sizeof(*chunks));
-}
-
-static int bad_chunk(struct http_chunks *chunks, const char *reason)
-{
-	chunks->reason = reason;
-	return ERR_HTTP_MALFORMED;
-}
-
-static int next(struct http_chunks *chunks, bool valid, uint8_t state, const char *reason)
-{
-	if (!valid)
-		return bad_chunk(chunks, reason);
-	chunks->state = state;
-	return 0;
-}
-
-static int size_byte(struct http_chunks *chunks, char c)
-{
-	int digit = hex_value(c);
-
-	if (digit >= 0) {
-		if (chunks->digits++ == CHUNK_DIGITS_MAX)
-			return bad_chunk(chunks, "a chunk size has too many digits");
-		chunks->left = chunks->left << 4 | (unsigned)digit;
-		return 0;
-	}
-	if (chunks->digits == 0)
-		return bad_chunk(chunks, "a chunk size is not a hexadecimal number");
-	if (c == ';')
-		return next(chunks, true, CHUNK_EXT, NULL);
-	return next(chunks, c == '\r', CHUNK_SIZE_LF, "a chunk size is not a hexadecimal number");
-}
-
-/* chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ), without blanks around. */
-static int extension_byte(struct http_chunks *chunks, char c)
-{
-	static const char reason[] = "a chunk extension is not valid";
-	bool token = is(c, TOKEN);
-
-	switch (chunks->state) {
-	case CHUNK_EXT:
-		return next(chunks, token, CHUNK_EXT_NAME, reason);
-	case CHUNK_EXT_EQUAL:
-		return next(chunks, token || c == '"', token ? CHUNK_EXT_VALUE : CHUNK_EXT_QUOTED,
-			reason);
-	case CHUNK_EXT_ESCAPED:
-		return next(chunks, is(c, VALUE), CHUNK_EXT_QUOTED, reason);
-	case CHUNK_EXT_QUOTED:
-		if (c == '"' || c == '\\')
-			return next(chunks, true, c == '"' ? CHUNK_EXT_UNQUOTED : CHUNK_EXT_ESCAPED,
-				reason);
-		return next(chunks, is(c, VALUE), CHUNK_EXT_QUOTED, reason);
-	default:
-		break;
-	}
-	if (token && chunks->state != CHUNK_EXT_UNQUOTED)
-		return 0;
-	if (c == '=' && chunks->state == CHUNK_EXT_NAME)
-		return next(chunks, true, CHUNK_EXT_EQUAL, reason);
-	if (c == ';')
-		return next(chunks, true, CHUNK_EXT, reason);
-	return next(chunks, c == '\r', CHUNK_SIZE_LF, reason);
-}
-
-/* Nothing that frames, routes, authenticates or describes a body may come behind it (RFC 9110
- * section 6.5.1); the rest we drop. */
-static bool trailer_allowed(const struct http_chunks *chunks)
-{
-	static const struct span hop[] = { { "te", 2 }, { "trailer", 7 }, { "upgrade", 7 },
-		{ "keep-alive", 10 }, { "set-cookie", 10 }, { "cache-control", 13 },
-		{ "content-range", 13 }, { "range", 5 } };
-
-	if (chunks->name_len > sizeof(chunks->name))
-		return true;
-	for (size_t i = 0; i < ARRAY_LENGTH(hop); i++)
-		if (hop[i].len == chunks->name_len &&
-			token_is(chunks->name, hop[i].data, hop[i].len))
-			return false;
-	return known_header(chunks->name, chunks->name_len) == HTTP_HEADER_COUNT;
-}
-
-static int trailer_byte(struct http_chunks *chunks, char c)
-{
-	switch (chunks->state) {
-	case CHUNK_TRAILER:
-		if (c == '\r')
-			return next(chunks, true, CHUNK_END_LF, NULL);
-		chunks->name_len = 0;
-		chunks->state = CHUNK_TRAILER_NAME;
-		/* fall through */
-	case CHUNK_TRAILER_NAME:
-		if (is(c, TOKEN)) {
-			if (chunks->name_len < sizeof(chunks->name))
-				chunks->name[chunks->name_len] = c;
-			chunks->name_len += chunks->name_len <= sizeof(chunks->name);
-			return 0;
-		}
-		if (c != ':' || chunks->name_len == 0)
-			return bad_chunk(
-				chunks, "a trailer has no colon right behind a valid name");
-		return next(chunks, trailer_allowed(chunks), CHUNK_TRAILER_VALUE,
-			"a trailer carries a header that belongs before the body");
-	default:
-		if (is(c, VALUE))
-			return 0;
-		return next(chunks, c == '\r', CHUNK_TRAILER_LF,
-			"a trailer's value has a control character");
-	}
-}
-
-static int chunk_byte(struct http_chunks *chunks, char c)
-{
-	static const char lf[] = "CR without LF in a chunked body";
-
-	switch (chunks->state) {
-	case CHUNK_SIZE:
-		return size_byte(chunks, c);
-	case CHUNK_SIZE_LF:
-		chunks->digits = 0;
-		return next(chunks, c == '\n', chunks->left ? CHUNK_DATA : CHUNK_TRAILER, lf);
-	case CHUNK_DATA_CR:
-		return next(
-			chunks, c == '\r', CHUNK_DATA_LF, "a chunk is longer than its size says");
-	case CHUNK_DATA_LF:
-		return next(chunks, c == '\n', CHUNK_SIZE, lf);
-	case CHUNK_TRAILER_LF:
-		return next(chunks, c == '\n', CHUNK_TRAILER, lf);
-	case CHUNK_END_LF:
-		return next(chunks, c == '\n', CHUNK_END, lf);
-	default:
-		if (chunks->extra_bytes++ == CHUNK_EXTRA_MAX)
-			return bad_chunk(chunks, "chunk extensions and trailers are too long");
-		return chunks->state < CHUNK_SIZE_LF ? extension_byte(chunks, c)
-						     : trailer_byte(chunks, c);
-	}
-}
-
-int http_chunks_parse(
-	struct http_chunks *chunks, const char *data, size_t len, size_t *used, struct span *out)
-{
-	size_t i = 0;
-	int rc = 0;
-
-	*out = SPAN_NONE;
-	while (chunks->state != CHUNK_END) {
-		if (i == len) {
-			rc = ERR_AGAIN;
-			break;
-		}
-		if (chunks->state == CHUNK_DATA) {
-			size_t n = len - i < chunks->left ? len - i : (size_t)chunks->left;
-
-			*out = (struct span){ data + i, n };
-			i += n;
-			chunks->left -= n;
-			if (chunks->left == 0)
-				chunks->state = CHUNK_DATA_CR;
-			break;
-		}
-		rc = chunk_byte(chunks, data[i]);
-		if (rc < 0)
-			break;
-		i++;
-	}
-	*used = i;
-	return rc;
 }

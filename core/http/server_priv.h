@@ -1,9 +1,9 @@
 /* server_priv.h - what the files of the server share
  *
  * server.c: the listener, timers, pools, the end. connection.c: bytes in, requests, bytes out.
- * answer.c: what owners call. Calls go down only: answer.c changes state and marks the connection
- * with connection_touch(); connection.c calls owners back, from connection_run() alone, which the
- * loop enters and which never nests.
+ * deadline.c: what takes too long. answer.c: what owners call. Calls go down only: answer.c changes
+ * state and marks the connection with connection_touch(); connection.c calls owners back, from
+ * connection_run() alone, which the loop enters and which never nests.
  */
 #ifndef MORTISE_HTTP_SERVER_PRIV_H
 #define MORTISE_HTTP_SERVER_PRIV_H
@@ -190,7 +190,6 @@ void connection_open(struct http_server *server, int fd, struct connection *fres
 /* Something changed: connection_run() comes in this turn of the loop. */
 void connection_touch(struct connection *connection);
 void connection_run(struct connection *connection);
-void connection_expire(struct connection *connection);
 /* End each request with why and close. */
 void connection_stop(struct connection *connection, enum http_gone why);
 /* Take no further requests. */
@@ -201,6 +200,35 @@ void connection_advance(struct connection *connection);
 void connection_send(struct connection *connection, const struct span *parts, size_t count);
 /* No answer can follow: reset the connection once we are out of the caller's way. */
 void connection_break(struct connection *connection);
+
+/* Nothing of a request is here, and nothing of an answer. */
+bool connection_idle(const struct connection *connection);
+/* When an idle one has waited for a request long enough. */
+uint64_t connection_rest_ends(const struct connection *connection);
+/* The first request for which test holds. Whoever ends a request looks anew, for others may end
+ * with it. */
+struct http_request *connection_find(
+	struct connection *connection, bool (*test)(const struct http_request *));
+/* Every request ends with why; answers that are incomplete stay so. */
+void connection_fail(struct connection *connection, enum http_gone why);
+void connection_close(struct connection *connection, bool reset);
+/* Refuse the bytes at hand; behind them nothing can be trusted. */
+void connection_refuse(struct connection *connection, int code, const char *reason);
+/* The body broke a rule: its request ends, and so does the connection, for what follows cannot be
+ * told apart from it. */
+void connection_fail_body(
+	struct connection *connection, enum http_gone why, int code, const char *detail);
+/* End one request without its owner: with an answer if none has begun, else by a cut. */
+void request_end(struct http_request *request, enum http_gone why, int code, const char *detail);
+
+static inline uint64_t connection_now(const struct connection *connection)
+{
+	return uv_now(connection->server->loop);
+}
+
+/* deadline.c */
+/* The wheel's time for the connection has come. */
+void connection_expire(struct connection *connection);
 
 /* answer.c */
 struct output *answer_output(struct http_request *request);

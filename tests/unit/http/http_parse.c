@@ -131,6 +131,10 @@ TEST(http_parse__bounds_target_headers_and_head)
 	/* It need not end to be too long. */
 	filled_head(&t, "GET /", 'a', 1200, "");
 	EXPECT_INT(parse_piecewise(&head, t.data, t.len, 7), ==, ERR_HTTP_TARGET);
+	/* Nor does it matter what else is wrong with it. */
+	filled_head(&t, "GE< / HTTP/1.1", 'a', 1200, "\n\r\n");
+	EXPECT_INT(parse_piecewise(&head, t.data, t.len, 1), ==, ERR_HTTP_TARGET);
+	EXPECT_INT(parse_piecewise(&head, t.data, t.len, t.len), ==, ERR_HTTP_TARGET);
 	filled_head(&t, "GET / HTTP/1.1\r\nHost: x\r\nA: ", 'a', 5000, "");
 	EXPECT_INT(parse_piecewise(&head, t.data, t.len, 11), ==, ERR_HTTP_HEAD);
 	EXPECT_INT(parse_piecewise(&head, t.data, t.len, t.len), ==, ERR_HTTP_HEAD);

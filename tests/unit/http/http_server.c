@@ -191,10 +191,9 @@ static void on_closed(void *user)
 	rig.closed++;
 }
 
-#define RUN_UNTIL(condition)                          \
-	do                                            \
-		(void)uv_run(&rig.loop, UV_RUN_ONCE); \
-	while (!(condition))
+#define RUN_UNTIL(condition) \
+	while (!(condition)) \
+	(void)uv_run(&rig.loop, UV_RUN_ONCE)
 
 static void rig_stop(uint32_t deadline_ms)
 {
