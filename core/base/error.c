@@ -13,7 +13,8 @@ static const struct error_entry entries[] = {
 #undef X
 };
 
-static int set_text(struct error *err, int code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static int set_text(
+	struct error *err, int code, const char *format, va_list args)
 {
 	if (!err)
 		return code;
