@@ -18,8 +18,19 @@
 
 struct error;
 
-/* A shared object from the build folder: "good", "exports", "rpath", "textrel", "execstack",
- * "nonote", "unknown", "rich". */
+/* Whether this build's sanitizer needs more address space than a limit on memory would leave. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FIXTURE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FIXTURE_SANITIZED 1
+#endif
+#endif
+#ifndef FIXTURE_SANITIZED
+#define FIXTURE_SANITIZED 0
+#endif
+
+/* A shared object of plugins.cmake. */
 void fixture_object(const char *name, struct text *out);
 /* The same as a descriptor of a file of its own, perhaps cut to size bytes (0: whole). */
 int fixture_object_fd(const char *name, size_t size);
