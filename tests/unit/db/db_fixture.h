@@ -30,7 +30,8 @@ void fixture_start(struct fixture *f, const char *url, const struct db_pool_opti
 void fixture_done(struct fixture *f);
 
 void fixture_wait(struct fixture *f); /* until no answer is pending */
-void fixture_wait_connected(struct fixture *f, bool connected);
+/* Until the pool has said since f->connects was 0 that it is connected, and is. */
+void fixture_wait_connected(struct fixture *f);
 
 /* One answer, copied out of its callback. */
 struct answer {

@@ -152,7 +152,7 @@ static void expect_no_mixing(bool pooler)
 	make_secrets(url);
 	fixture_start(&f, reader, &options);
 	f.url = url;
-	fixture_wait_connected(&f, true);
+	fixture_wait_connected(&f);
 	interleave(&f);
 	ask(&f, &a, &own_rows, NULL);
 	EXPECT_INT(a.code, ==, pooler ? 0 : a.code); /* nobody sees nothing */
@@ -242,13 +242,13 @@ TEST(db_pool__a_terminated_backend_fails_what_it_had_and_a_new_one_follows)
 	send_statement(&f, &slow, &sleep_write, REAL(30), NULL, 50000);
 	send_statement(&f, &behind, &write_log, TEXT("behind"), NULL, 50000);
 	(void)uv_run(&f.loop, UV_RUN_NOWAIT);
+	f.connects = 0;
 	terminate_all(&f);
 	fixture_wait(&f);
 	/* The server said so itself: neither happened. */
 	EXPECT_INT(slow.code, ==, ERR_UNAVAIL);
 	EXPECT_INT(behind.code, ==, ERR_UNAVAIL);
-	f.connects = 0;
-	fixture_wait_connected(&f, true);
+	fixture_wait_connected(&f);
 	ask(&f, &a, &echo, TEXT("again"));
 	EXPECT_STR(a.value, "again");
 	expect_logged(&f, "behind", "0");
@@ -257,16 +257,23 @@ TEST(db_pool__a_terminated_backend_fails_what_it_had_and_a_new_one_follows)
 	fixture_done(&f);
 }
 
+static void wait_for_loss(struct fixture *f)
+{
+	while (!f->losses)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+}
+
 TEST(db_pool__an_idle_connection_that_ends_is_noticed)
 {
+	const struct db_pool_options options = { .connections = 1 };
 	struct fixture f;
 
-	fixture_init(&f, NULL);
-	terminate_all(&f);
-	fixture_wait_connected(&f, false);
-	EXPECT_CONTAINS(f.reason.text, "terminating connection");
+	fixture_init(&f, &options);
 	f.connects = 0;
-	fixture_wait_connected(&f, true);
+	terminate_all(&f);
+	wait_for_loss(&f);
+	EXPECT_CONTAINS(f.reason.text, "terminating connection");
+	fixture_wait_connected(&f);
 	fixture_done(&f);
 }
 
@@ -285,14 +292,14 @@ TEST(db_pool__with_the_server_gone_queries_fail_at_once_and_all_resumes_when_it_
 	fixture_wait(&f);
 	EXPECT_INT(read.code, ==, ERR_UNAVAIL);
 	EXPECT_INT(write.code, ==, ERR_UNKNOWN);
-	fixture_wait_connected(&f, false);
+	wait_for_loss(&f);
 	before = clock_ns();
 	ask(&f, &a, &echo, TEXT("x"));
 	EXPECT_INT(a.code, ==, ERR_UNAVAIL);
 	EXPECT_TRUE(clock_ns() - before < CLOCK_NS_PER_SEC);
 	f.connects = 0;
 	postgres_start();
-	fixture_wait_connected(&f, true);
+	fixture_wait_connected(&f);
 	ask(&f, &a, &echo, TEXT("back"));
 	EXPECT_STR(a.value, "back");
 	expect_logged(&f, "slept", "0");
@@ -490,8 +497,7 @@ static void expect_gone(const char *url, const char *reason)
 	struct answer a;
 
 	fixture_start(&f, url, NULL);
-	while (!f.losses)
-		(void)uv_run(&f.loop, UV_RUN_ONCE);
+	wait_for_loss(&f);
 	EXPECT_INT(f.reason.code, ==, ERR_UNAVAIL);
 	EXPECT_CONTAINS(f.reason.text, reason);
 	EXPECT_NULL(strstr(f.reason.text, "s3cret"));
