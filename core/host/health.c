@@ -63,7 +63,8 @@ void host_probe(struct host *h, uint64_t ask, uint32_t timeout_ms)
 	struct probe *p = ledger_find(h, h->probe, ENTRY_PROBE);
 
 	if (p)
-		settle(p, p->status, text_span(&p->detail));
+		settle(p, WORKER_HEALTH_UNHEALTHY,
+			SPAN("the plugin did not answer before the next probe"));
 	p = mem_zalloc(sizeof(*p));
 	text_init(&p->detail);
 	p->ask = ask;
