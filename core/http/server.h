@@ -112,8 +112,11 @@ bool http_request_has_body(const struct http_request *request);
 /* Start the body, `100 Continue` first if the client waits for it. on_body follows, at least once.
  * limit_bytes 0 means limits.body_bytes, which also bounds it. ERR_TOO_LARGE: its Content-Length is
  * above that (nothing has started; answer 413). A body that turns out longer is HTTP_GONE_BODY with
- * 413. An answer that ends before the body does drops the rest, or closes the connection when that
- * is long. */
+ * 413.
+ *
+ * Whoever wants the body calls this before the answer begins: an answer that begins without it
+ * closes the connection, unless what is left of the body is short. An answer that ends before the
+ * body does drops the rest, or closes the connection when that is long. */
 int http_body_read(struct http_request *request, uint64_t limit_bytes, struct error *err);
 /* n bytes of on_body are dealt with; the client may send as many more. */
 void http_body_consumed(struct http_request *request, size_t n);

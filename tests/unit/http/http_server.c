@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -1230,5 +1231,213 @@ TEST(http_server__problems_carry_fields_and_ids)
 	EXPECT_CONTAINS(c.in.data, "Content-Type: application/problem+json\r\nRetry-After: 1\r\n");
 	EXPECT_CONTAINS(c.in.data, "\"request_id\":\"r-1\"");
 	client_close(&c);
+	rig_stop(1000);
+}
+
+TEST(http_server__large_whole_answers_arrive_whole)
+{
+	struct client c;
+	char *data = mem_alloc(4 * MEGABYTE);
+
+	for (size_t i = 0; i < 4 * MEGABYTE; i++)
+		data[i] = (char)('a' + i % 23);
+	rig_start(hold);
+	client_open(&c);
+	client_send(&c, GET("/0") GET("/1"));
+	RUN_UNTIL(rig.requests == 2);
+	EXPECT_INT(http_answer_send(rig.held[1], &ok, (struct span){ data, 1000000 }, NULL), ==, 0);
+	EXPECT_INT(http_answer_send(rig.held[0], &ok, (struct span){ data, 4 * MEGABYTE }, NULL),
+		==, 0);
+	RUN_UNTIL(c.received > 4 * MEGABYTE + 1000000 && count(&c, "200 OK") == 2);
+	EXPECT_TRUE(memcmp(strstr(c.in.data, "\r\n\r\n") + 4, data, 4 * MEGABYTE) == 0);
+	EXPECT_TRUE(memcmp(c.in.data + c.in.len - 1000000, data, 1000000) == 0);
+	client_close(&c);
+	mem_free(data);
+	rig_stop(1000);
+}
+
+TEST(http_server__out_of_descriptors_is_a_pause)
+{
+	struct rlimit before, none;
+	struct client c;
+
+	rig_start(pong);
+	client_open(&c);
+	client_send(&c, GET("/"));
+	EXPECT_INT(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+	none = before;
+	none.rlim_cur = (rlim_t)c.fd + 1;
+	EXPECT_INT(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
+	for (int i = 0; i < 20; i++)
+		(void)uv_run(&rig.loop, UV_RUN_NOWAIT);
+	EXPECT_INT(stats().accepted, ==, 0);
+	EXPECT_INT(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+	RUN_UNTIL(count(&c, "pong"));
+	client_close(&c);
+	rig_stop(1000);
+}
+
+TEST(http_server__a_reset_during_a_download_is_told_once)
+{
+	struct client c;
+
+	rig.to_write = 64 * MEGABYTE;
+	rig_start(stream);
+	client_open(&c);
+	c.keep = false;
+	client_send(&c, GET("/"));
+	RUN_UNTIL(c.received > MEGABYTE);
+	client_reset(&c);
+	RUN_UNTIL(rig.gone);
+	EXPECT_INT(rig.gone, ==, 1);
+	EXPECT_INT(rig.why, ==, HTTP_GONE_CLIENT);
+	EXPECT_INT(stats().in_flight, ==, 0);
+	rig_stop(1000);
+}
+
+/* Many clients send random bodies in random cuts; the owner sends each back as fast as its client
+ * takes it, and no faster than that takes the body. */
+
+struct echo {
+	struct text waiting;
+	bool last;
+};
+
+static void echo_on(struct http_request *request, struct echo *echo)
+{
+	size_t n = echo->waiting.len;
+
+	if (n) {
+		if (http_answer_write(request, text_span(&echo->waiting)) == ERR_AGAIN)
+			return;
+		text_clear(&echo->waiting);
+		http_body_consumed(request, n);
+	}
+	if (!echo->last)
+		return;
+	http_answer_end(request);
+	text_done(&echo->waiting);
+	mem_free(echo);
+}
+
+static void on_echo_body(void *user, struct http_request *request, struct span piece, bool last)
+{
+	struct echo *echo = user;
+
+	text_append_span(&echo->waiting, piece);
+	echo->last = last;
+	echo_on(request, echo);
+}
+
+static void on_echo_writable(void *user, struct http_request *request)
+{
+	echo_on(request, user);
+}
+
+static const struct http_owner echo_owner = { on_echo_body, on_echo_writable, on_gone };
+
+static void echo_back(void *user, struct http_request *request)
+{
+	struct echo *echo = mem_zalloc(sizeof(*echo));
+
+	(void)user;
+	rig.requests++;
+	text_init(&echo->waiting);
+	http_request_own(request, &echo_owner, echo);
+	EXPECT_INT(http_body_read(request, 0, NULL), ==, 0);
+	EXPECT_INT(http_answer_begin(request, &ok, HTTP_LENGTH_UNKNOWN, NULL), ==, 0);
+}
+
+static uint32_t random_below(uint32_t *state, uint32_t bound)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state % bound;
+}
+
+#define ECHO_CLIENTS  12
+#define ECHO_REQUESTS 4
+
+/* One request with a random body, which is appended to *all too. */
+static void add_random_request(struct client *c, struct text *all, uint32_t *state)
+{
+	text_append_string(&c->out, POST("Transfer-Encoding: chunked\r\n\r\n"));
+	for (uint32_t left = 1 + random_below(state, 400000); left > 0;) {
+		uint32_t n = 1 + random_below(state, random_below(state, 2) ? 50 : 60000);
+		char *place;
+
+		if (n > left)
+			n = left;
+		text_printf(&c->out, "%x\r\n", n);
+		place = text_reserve(&c->out, n);
+		for (uint32_t i = 0; i < n; i++)
+			place[i] = (char)random_below(state, 256);
+		text_append(all, place, n);
+		text_grown(&c->out, n);
+		text_append_string(&c->out, "\r\n");
+		left -= n;
+	}
+	text_append_string(&c->out, "0\r\n\r\n");
+}
+
+/* The bodies of the answers in c->in; returns how many are complete. */
+static int take_answers(const struct client *c, struct text *bodies)
+{
+	const char *p = c->in.data, *end = c->in.data + c->in.len;
+	int complete = 0;
+
+	text_clear(bodies);
+	while (p < end) {
+		struct http_chunks chunks;
+		const char *body = memmem(p, (size_t)(end - p), "\r\n\r\n", 4);
+		int rc;
+
+		if (!body)
+			break;
+		p = body + 4;
+		http_chunks_init(&chunks);
+		do {
+			struct span piece;
+			size_t used;
+
+			rc = http_chunks_parse(&chunks, p, (size_t)(end - p), &used, &piece);
+			p += used;
+			text_append_span(bodies, piece);
+			if (rc == 0 && piece.len == 0)
+				break;
+		} while (rc == 0);
+		if (rc < 0)
+			break;
+		complete++;
+	}
+	return complete;
+}
+
+TEST(http_server__bodies_come_back_byte_for_byte)
+{
+	static struct client clients[ECHO_CLIENTS];
+	struct text sent[ECHO_CLIENTS], bodies;
+	uint32_t state = 88172645u;
+
+	rig_start(echo_back);
+	text_init(&bodies);
+	for (int i = 0; i < ECHO_CLIENTS; i++) {
+		text_init(&sent[i]);
+		client_open(&clients[i]);
+		for (int j = 0; j < ECHO_REQUESTS; j++)
+			add_random_request(&clients[i], &sent[i], &state);
+		client_watch(&clients[i]);
+	}
+	for (int i = 0; i < ECHO_CLIENTS; i++) {
+		RUN_UNTIL(clients[i].received >= sent[i].len &&
+			  take_answers(&clients[i], &bodies) == ECHO_REQUESTS);
+		EXPECT_TRUE(span_equal(text_span(&bodies), text_span(&sent[i])));
+		text_done(&sent[i]);
+		client_close(&clients[i]);
+	}
+	EXPECT_INT(rig.requests, ==, ECHO_CLIENTS * ECHO_REQUESTS);
+	EXPECT_INT(rig.gone, ==, 0);
+	text_done(&bodies);
 	rig_stop(1000);
 }
