@@ -13,13 +13,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define HEADER    8
-#define STDIN     5
-#define STDOUT    6
-#define END       3
-#define BUFFER    65536
-#define EVENTS    64
-#define FD_MAX    1024
+#define HEADER 8
+#define STDIN  5
+#define STDOUT 6
+#define END    3
+#define BUFFER 65536
+#define EVENTS 64
+#define FD_MAX 1024
 
 struct connection {
 	uint8_t data[BUFFER];
