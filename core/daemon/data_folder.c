@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -21,6 +22,9 @@
 #include "codec/digest.h"
 #include "codec/random.h"
 
+#define PID_FILE         "mortised.pid"
+#define LOCK_TRIES       50
+#define LOCK_NAP_MS      10
 #define RUN_DIGITS       8
 #define NODE_RANDOM      4 /* bytes */
 #define UIDS_NEEDED      100000
@@ -114,17 +118,24 @@ static int make_folder(const char *path, mode_t mode, uid_t uid, gid_t gid, stru
 	return 0;
 }
 
+/* The lock is on the pid file, so whoever finds it locked finds a process that lives. It is never
+ * renamed over or removed: the next host locks the same inode. */
 static int take_lock(struct data_folder *f, struct error *err)
 {
+	const struct timespec nap = { 0, LOCK_NAP_MS * 1000000L };
 	struct text pid;
 
-	f->lock_fd = openat(f->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	f->lock_fd = openat(f->fd, PID_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (f->lock_fd == -1)
-		return error_set_errno(err, errno, "open '%s/lock'", f->path);
-	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
+		return error_set_errno(err, errno, "open '%s/" PID_FILE "'", f->path);
+	/* Whoever looks whether a host runs holds a shared lock for a moment. */
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		if (flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		(void)nanosleep(&nap, NULL);
+	}
 	text_init(&pid);
-	if (io_read_file(f->fd, "pid", 32, &pid, NULL) < 0)
+	if (io_read_file(f->fd, PID_FILE, 32, &pid, NULL) < 0 || pid.len == 0)
 		text_append_string(&pid, "unknown");
 	(void)error_set(err, ERR_RUNNING, "another host uses '%s' (pid %.*s)", f->path,
 		(int)strcspn(pid.data, "\n"), pid.data);
@@ -256,7 +267,9 @@ static int write_pid(struct data_folder *f, struct error *err)
 {
 	CLEANUP(mem_freep) char *line = mem_printf("%d\n", (int)getpid());
 
-	return io_write_file(f->fd, "pid", span_of(line), 0644, err);
+	if (ftruncate(f->lock_fd, 0) == -1 || lseek(f->lock_fd, 0, SEEK_SET) == -1)
+		return error_set_errno(err, errno, "empty '%s/" PID_FILE "'", f->path);
+	return io_write_all(f->lock_fd, line, strlen(line), err);
 }
 
 static void release(struct data_folder *f)
@@ -311,7 +324,7 @@ void data_folder_close(struct data_folder *folder)
 	if (!folder->path)
 		return;
 	(void)unlinkat(folder->fd, "listen", 0);
-	(void)unlinkat(folder->fd, "pid", 0);
+	(void)ftruncate(folder->lock_fd, 0);
 	(void)io_remove_tree(AT_FDCWD, folder->run, NULL);
 	release(folder);
 }

@@ -198,17 +198,23 @@ static void on_pidfd(uv_poll_t *poll, int status, int events)
 {
 	struct process *p = CONTAINER_OF(poll, struct process, poll);
 	struct rusage usage;
+	siginfo_t ended;
 	int state;
 	pid_t reaped;
 
 	(void)status;
 	(void)events;
 	ASSERT(p->magic == PROCESS_MAGIC);
-	do
-		reaped = wait4(p->pid, &state, WNOHANG, &usage);
-	while (reaped == -1 && errno == EINTR);
-	if (reaped == 0)
+	memset(&ended, 0, sizeof(ended));
+	if (waitid(P_PID, (id_t)p->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == -1 ||
+		ended.si_pid == 0)
 		return;
+	/* What it forked and left behind in its group; until it is reaped, the number of the group
+	 * cannot be another's. */
+	(void)kill(-p->pid, SIGKILL);
+	do
+		reaped = wait4(p->pid, &state, 0, &usage);
+	while (reaped == -1 && errno == EINTR);
 	/* Nobody else reaps our children. */
 	ASSERT(reaped == p->pid);
 	p->exit.code = WIFEXITED(state) ? WEXITSTATUS(state) : -1;
