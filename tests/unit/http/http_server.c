@@ -855,6 +855,42 @@ TEST(http_server__a_client_that_left_during_its_body_is_gone)
 	rig_stop(1000);
 }
 
+/* More requests than may begin and than a block holds, so that the server does not read. */
+static void send_too_many(struct client *c)
+{
+	client_open(c);
+	for (int i = 0; i < 2000; i++)
+		text_append_string(&c->out, GET("/"));
+	client_watch(c);
+	RUN_UNTIL(rig.requests == 16 && c->out.len == 0);
+}
+
+TEST(http_server__a_client_that_left_is_noticed_without_reading)
+{
+	struct client c;
+
+	rig_start(hold);
+	send_too_many(&c);
+	EXPECT_TRUE(stats().bytes_received < 2000 * (sizeof(GET("/")) - 1));
+	(void)shutdown(c.fd, SHUT_WR);
+	RUN_UNTIL(rig.gone == 16);
+	EXPECT_INT(rig.why, ==, HTTP_GONE_CLIENT);
+	client_close(&c);
+	rig_stop(1000);
+}
+
+TEST(http_server__a_reset_is_noticed_without_reading)
+{
+	struct client c;
+
+	rig_start(hold);
+	send_too_many(&c);
+	client_reset(&c);
+	RUN_UNTIL(rig.gone == 16);
+	EXPECT_INT(stats().connections, ==, 0);
+	rig_stop(1000);
+}
+
 TEST(http_server__a_half_closed_client_still_gets_its_answers)
 {
 	struct client c;
