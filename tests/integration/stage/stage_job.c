@@ -300,45 +300,111 @@ TEST(stage_job__a_bomb_is_refused_within_the_limits)
 	fixture_done(&f);
 }
 
-static void check_accepted(const struct stage_package_result *result)
+/* An honest package whose window is the largest allowed, filled. */
+static int large_window(struct fixture *f)
 {
-	ck_assert_msg(result->rc == 0, "%.*s", SPAN_ARG(result->text));
-}
-
-/* What is allowed fits the memory that is given: the largest window, filled. */
-TEST(stage_job__the_largest_window_fits_the_memory)
-{
-	struct fixture f;
-	struct job job;
-	struct stage s;
+	const size_t size = 24u << 20;
+	char *data = mem_zalloc(size);
+	struct span rest, file = { data, size };
 	struct text payload;
-	struct span rest;
-	char *data = mem_zalloc(24u << 20);
 	int fd;
 
-	fixture_init(&f);
-	job_init(&job, &f);
-	fixture_add_entry(&f, "good");
-	data[1] = 'x';
-	fixture_tar_entry(
-		&f.tar, &(struct fixture_entry){ .path = "big", .data = { data, 24u << 20 } });
-	fixture_list(f.manifest, "big", (struct span){ data, 24u << 20 }, "0644");
-	fixture_tar_end(&f.tar);
+	fixture_add_entry(f, "good");
+	fixture_tar_entry(&f->tar, &(struct fixture_entry){ .path = "big", .data = file });
+	fixture_list(f->manifest, "big", file, "0644");
+	fixture_tar_end(&f->tar);
 	text_init(&payload);
 	fixture_zstd_header(&payload, 23);
-	rest = text_span(&f.tar);
+	rest = text_span(&f->tar);
 	while (rest.len > 128u << 10) {
 		fixture_zstd_raw(&payload, (struct span){ rest.data, 128u << 10 }, false);
 		rest.data += 128u << 10;
 		rest.len -= 128u << 10;
 	}
 	fixture_zstd_raw(&payload, rest, true);
-	fixture_payload(f.manifest, text_span(&payload), f.tar.len);
-	fd = fixture_sign(f.manifest, text_span(&payload), f.key);
+	fixture_payload(f->manifest, text_span(&payload), f->tar.len);
+	fd = fixture_sign(f->manifest, text_span(&payload), f->key);
+	text_done(&payload);
+	mem_free(data);
+	return fd;
+}
+
+static void check_accepted(const struct stage_package_result *result)
+{
+	ck_assert_msg(result->rc == 0, "%.*s", SPAN_ARG(result->text));
+}
+
+TEST(stage_job__the_largest_window_fits_the_memory)
+{
+	struct fixture f;
+	struct job job;
+	struct stage s;
+	int fd;
+
+	fixture_init(&f);
+	job_init(&job, &f);
+	fd = large_window(&f);
 	run(&job, fd, &s, check_accepted);
+	(void)close(fd);
+	mem_free(job.folder);
+	fixture_done(&f);
+}
+
+static void check_out_of_memory(const struct stage_package_result *result)
+{
+	EXPECT_INT(result->rc, <, 0);
+}
+
+TEST(stage_job__the_limit_on_memory_is_in_force)
+{
+	struct fixture f;
+	struct job job;
+	struct stage s;
+	int fd;
+
+	if (FIXTURE_SANITIZED)
+		return;
+	fixture_init(&f);
+	job_init(&job, &f);
+	job.message.memory_bytes = 6u << 20;
+	fd = large_window(&f);
+	run(&job, fd, &s, check_out_of_memory);
+	(void)close(fd);
+	mem_free(job.folder);
+	fixture_done(&f);
+}
+
+/* It has no answer any more: the kernel ended it. */
+TEST(stage_job__the_limit_on_cpu_time_is_in_force)
+{
+	struct fixture f;
+	struct job job;
+	struct stage s;
+	struct channel_message message;
+	struct error err;
+	struct text payload;
+	int fd;
+
+	fixture_init(&f);
+	job_init(&job, &f);
+	job.message.cpu_seconds = 1;
+	job.message.unpacked_bytes = UINT64_C(65) << 30;
+	fixture_add_entry(&f, "good");
+	fixture_tar_end(&f.tar);
+	text_init(&payload);
+	fixture_zstd_header(&payload, 17);
+	fixture_zstd_raw(&payload, text_span(&f.tar), false);
+	/* Trailing zeros as signed: 64 GB of them take longer than a second to look at. */
+	for (unsigned i = 0; i < 512 * 1024; i++)
+		fixture_zstd_zeros(&payload, 128u << 10, i == 512 * 1024 - 1);
+	fixture_payload(f.manifest, text_span(&payload), f.tar.len + (UINT64_C(64) << 30));
+	fd = fixture_sign(f.manifest, text_span(&payload), f.key);
+	start(&s);
+	send_job(&s, PROTOCOL_STAGE_PACKAGE, &job.message, fd);
+	EXPECT_INT(channel_line_receive(s.line, &message, &err), ==, ERR_CLOSED);
+	EXPECT_INT(finish(&s), >, 128);
 	text_done(&payload);
 	(void)close(fd);
-	mem_free(data);
 	mem_free(job.folder);
 	fixture_done(&f);
 }
