@@ -59,14 +59,15 @@ static int on_start(struct front *front, struct channel_message *message, struct
 
 	if (rc < 0)
 		return rc;
-	if (front->server)
+	if (front->pool)
 		return error_set(err, ERR_PROTOCOL, "a second start");
 	rc = front_begin(front, &start, rate_fd, err);
+	if (rc == 0) /* READY follows, when it serves */
+		return 0;
 	ready.rc = rc;
-	ready.text = rc < 0 ? span_of(err->text) : SPAN("");
+	ready.text = span_of(err->text);
 	(void)send_front_ready(front->control, 0, &ready);
-	if (rc < 0)
-		log_error("front does not start", LOG_ERR(err));
+	log_error("front does not start", LOG_ERR(err));
 	return 0;
 }
 

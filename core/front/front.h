@@ -124,7 +124,8 @@ void control_stage(struct front *front, int fd, uint64_t size, struct span user_
 
 /* ---- main.c ---------------------------------------------------------------------------------- */
 
-/* The supervisor's START came: open the database, serve. */
+/* The supervisor's START came: open the database, and serve (and say READY) when there is news of
+ * it. */
 int front_begin(
 	struct front *front, const struct front_start *message, int rate_fd, struct error *err);
 /* Finish what is there within the deadline, then leave. */

@@ -107,22 +107,6 @@ static void on_tick(uv_timer_t *timer)
 	authority_tick(front->authority);
 }
 
-static void on_database(bool connected, const struct error *reason, void *user)
-{
-	struct front *front = user;
-
-	if (connected)
-		front->started = front->started || front->table;
-	if (connected == front->database_up)
-		return;
-	front->database_up = connected;
-	if (connected)
-		log_info("the database is there");
-	else
-		log_warn("the database is gone; requests that need it get 503",
-			LOG_STR("reason", reason ? reason->text : ""));
-}
-
 /* The counters of all fronts, when the supervisor handed their memory over; else our own, and
  * then each front gives its share of a key's limit. */
 static int open_rate(struct front *front, int fd, struct error *err)
@@ -173,22 +157,6 @@ static int read_settings(struct front *front, const struct front_start *message,
 	return rc;
 }
 
-static int open_database(struct front *front, struct span url, struct error *err)
-{
-	char *text = copy(url);
-	struct db_pool_options options = {
-		.url = text,
-		.application = "mortise-front",
-		.state = on_database,
-		.user = front,
-	};
-	int rc = db_pool_start(&front->pool, front->loop, &options, err);
-
-	mem_wipe(text, strlen(text));
-	mem_free(text);
-	return rc;
-}
-
 static int open_api(struct front *front, struct error *err)
 {
 	struct api_options options = {
@@ -228,6 +196,57 @@ static int serve(struct front *front, struct error *err)
 	return http_server_start(&front->server, &options, err);
 }
 
+static void begin_serving(struct front *front)
+{
+	struct front_ready ready = { 0 };
+	struct error err;
+
+	ready.rc = serve(front, &err);
+	ready.text = ready.rc < 0 ? span_of(err.text) : SPAN("");
+	(void)send_front_ready(front->control, 0, &ready);
+	if (ready.rc < 0) {
+		log_error("front does not serve", LOG_ERR(&err));
+		return;
+	}
+	(void)uv_timer_start(&front->tick, on_tick, AUTHORITY_TICK_MS, AUTHORITY_TICK_MS);
+	log_info("front serves", LOG_INT("slot", front->slot),
+		LOG_STR("environment", front->environment));
+}
+
+/* The first news, good or bad, is what serving waits for: a front that takes the place of another
+ * answers nobody with 503 only because it is young. */
+static void on_database(bool connected, const struct error *reason, void *user)
+{
+	struct front *front = user;
+	bool changed = connected != front->database_up;
+
+	front->database_up = connected;
+	front->started = front->started || (connected && front->table);
+	if (!connected && (changed || !front->server))
+		log_warn("the database is not there; requests that need it get 503",
+			LOG_STR("reason", reason ? reason->text : ""));
+	else if (changed)
+		log_info("the database is there");
+	if (!front->server && !front->stopping)
+		begin_serving(front);
+}
+
+static int open_database(struct front *front, struct span url, struct error *err)
+{
+	char *text = copy(url);
+	struct db_pool_options options = {
+		.url = text,
+		.application = "mortise-front",
+		.state = on_database,
+		.user = front,
+	};
+	int rc = db_pool_start(&front->pool, front->loop, &options, err);
+
+	mem_wipe(text, strlen(text));
+	mem_free(text);
+	return rc;
+}
+
 int front_begin(
 	struct front *front, const struct front_start *message, int rate_fd, struct error *err)
 {
@@ -243,15 +262,7 @@ int front_begin(
 	if (rc < 0)
 		return rc;
 	front->authority = authority_new(front->pool, front->settings.auth_stale_max_ms);
-	rc = open_api(front, err);
-	if (rc == 0)
-		rc = serve(front, err);
-	if (rc < 0)
-		return rc;
-	(void)uv_timer_start(&front->tick, on_tick, AUTHORITY_TICK_MS, AUTHORITY_TICK_MS);
-	log_info("front serves", LOG_INT("slot", front->slot),
-		LOG_STR("environment", front->environment));
-	return 0;
+	return open_api(front, err);
 }
 
 /* ---- leaving -----------------------------------------------------------------------------------
