@@ -353,8 +353,13 @@ int trust_load(struct trust **out, const char *folder, struct error *err)
 	struct dirent *entry;
 	int rc = 0;
 
-	if (!dir && errno == ENOENT)
-		return error_set(err, ERR_NOT_FOUND, "no trust folder '%s'", folder);
+	if (!dir && errno == ENOENT) {
+		(void)error_set(err, ERR_NOT_FOUND, "no trust folder '%s'", folder);
+		(void)error_fix(err,
+			"'mortise trust add KEY.pub --namespace PUBLISHER --trust %s' makes it",
+			folder);
+		return ERR_NOT_FOUND;
+	}
 	if (!dir)
 		return error_set_errno(err, errno, "open trust folder '%s'", folder);
 	trust_new(&trust);

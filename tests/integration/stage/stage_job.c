@@ -264,6 +264,36 @@ TEST(stage_job__an_allowed_digest_needs_no_key_and_a_revoked_one_has_none)
 	fixture_done(&f);
 }
 
+/* As root only: nobody else can become another user. */
+TEST(stage_job__rights_are_dropped_before_the_package_is_read)
+{
+	const uid_t nobody = 65534;
+	struct fixture f;
+	struct job job;
+	struct stage s;
+	struct stat st;
+	int fd;
+
+	if (geteuid() != 0)
+		return;
+	fixture_init(&f);
+	job_init(&job, &f);
+	EXPECT_INT(chmod(".", 0755), ==, 0);
+	EXPECT_INT(chown("out", nobody, nobody), ==, 0);
+	job.message.drop_rights = 1;
+	job.message.uid = job.message.gid = nobody;
+	fixture_add_entry(&f, "good");
+	fixture_add_file(&f, "README.md", "hello");
+	fd = fixture_finish(&f);
+	run(&job, fd, &s, check_honest);
+	EXPECT_INT(stat("out/files/README.md", &st), ==, 0);
+	EXPECT_UINT(st.st_uid, ==, nobody);
+	EXPECT_UINT(st.st_gid, ==, nobody);
+	(void)close(fd);
+	mem_free(job.folder);
+	fixture_done(&f);
+}
+
 static void check_bomb(const struct stage_package_result *result)
 {
 	EXPECT_INT(result->rc, ==, ERR_UNPACKED_SIZE);
