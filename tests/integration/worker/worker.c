@@ -838,10 +838,14 @@ static char *proc_file(pid_t pid, const char *name)
 	CLEANUP(mem_freep) char *path = mem_printf("/proc/%d/%s", pid, name);
 	struct text data;
 	struct error err;
+	char *taken;
 
 	text_init(&data);
+
 	EXPECT_OK(io_read_file(AT_FDCWD, path, 65536, &data, &err), &err);
-	return text_take(&data);
+	taken = text_take(&data);
+	text_done(&data);
+	return taken;
 }
 
 TEST(worker__drops_every_right_before_it_loads)
