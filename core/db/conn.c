@@ -207,8 +207,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct conn *c = poll->data;
 
-	(void)status; /* libpq finds and words what is wrong with the socket */
 	(void)events;
+	/* After an error libuv watches no more, but bytes that came before may be left to read:
+	 * libpq finds the end, and words it, one read later. */
+	if (status < 0)
+		c->watched = 0;
 	if (c->state == CONN_CONNECTING) {
 		step_connect(c);
 		return;

@@ -22,6 +22,7 @@ struct db_listener {
 static char *listen_script(const struct db_listener *l)
 {
 	struct text script;
+	char *taken;
 
 	text_init(&script);
 	for (const char *const *channel = l->options.channels; *channel; channel++) {
@@ -31,7 +32,9 @@ static char *listen_script(const struct db_listener *l)
 		text_printf(&script, "LISTEN %s;", name);
 		PQfreemem(name);
 	}
-	return text_take(&script);
+	taken = text_take(&script);
+	text_done(&script);
+	return taken;
 }
 
 static void on_opened(struct conn *c)

@@ -22,9 +22,11 @@
 #define DEFAULT_TIMEOUT_MS  5000
 /* Parameters of everything that is queued or in flight. */
 #define POOL_BYTES_MAX (UINT64_C(64) << 20)
-/* A server that has not reacted to a cancel by then is taken for dead. */
-#define CANCEL_GRACE_NS (2 * CLOCK_NS_PER_SEC)
-#define REPEAT_MAX      3
+/* A server that has not reacted to cancels by then is taken for dead. */
+#define CANCEL_GRACE_NS (5 * CLOCK_NS_PER_SEC)
+/* A cancel that comes between two statements, before the one it means has begun, is lost. */
+#define CANCEL_AGAIN_NS (100 * CLOCK_NS_PER_MS)
+#define REPEAT_MAX      10
 
 static void deliver(struct db_pool *pool);
 static void on_deadline(uv_timer_t *timer);
@@ -189,7 +191,9 @@ static void on_cancelled(void *user, int cancelled)
 	PQfreeCancel(c->request);
 	mem_free(c);
 	slot->cancelling = false;
+	slot->next_cancel = clock_ns() + CANCEL_AGAIN_NS;
 	slot->pool->busy--;
+	pool_watch_deadline(slot->pool, slot->next_cancel);
 	cancel_head(slot);
 	maybe_end(slot->pool);
 }
@@ -200,10 +204,11 @@ static void cancel_head(struct slot *slot)
 	struct query *q = LIST_FIRST(&slot->sent, struct query, link);
 	struct cancel *c;
 
-	if (!q || !q->overdue || q->cancelled_at || slot->cancelling ||
-		slot->conn.state != CONN_OPEN)
+	if (!q || !q->overdue || slot->cancelling || slot->conn.state != CONN_OPEN ||
+		(q->cancelled_at && clock_ns() < slot->next_cancel))
 		return;
-	q->cancelled_at = clock_ns();
+	if (!q->cancelled_at)
+		q->cancelled_at = clock_ns();
 	pool_watch_deadline(slot->pool, q->cancelled_at + CANCEL_GRACE_NS);
 	c = mem_zalloc(sizeof(*c));
 	c->slot = slot;
@@ -289,6 +294,7 @@ static void expire_sent(struct slot *slot, uint64_t now, uint64_t *next)
 {
 	struct query *head = LIST_FIRST(&slot->sent, struct query, link);
 	struct error err;
+	uint64_t again;
 
 	list_for_each_safe(struct query, q, &slot->sent, link) {
 		if (q->overdue)
@@ -309,9 +315,10 @@ static void expire_sent(struct slot *slot, uint64_t now, uint64_t *next)
 	if (head->cancelled_at + CANCEL_GRACE_NS <= now) {
 		error_set(&err, ERR_UNAVAIL, "the database does not react to a cancel");
 		conn_lose(&slot->conn, &err);
-	} else if (head->cancelled_at + CANCEL_GRACE_NS < *next) {
-		*next = head->cancelled_at + CANCEL_GRACE_NS;
+		return;
 	}
+	again = slot->cancelling ? head->cancelled_at + CANCEL_GRACE_NS : slot->next_cancel;
+	*next = again < *next ? again : *next;
 }
 
 static void on_deadline(uv_timer_t *timer)

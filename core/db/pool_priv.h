@@ -25,7 +25,7 @@ struct query {
 	db_done_cb done;           /* NULL: nobody waits for it (any more) */
 	void *user;
 	uint64_t deadline;
-	uint64_t cancelled_at; /* when it was cancelled at the head of its slot; 0: not */
+	uint64_t cancelled_at; /* when it was first cancelled at the head of its slot; 0: not */
 	struct failure *failure;
 	PGresult *result;
 	struct values context;
@@ -51,6 +51,7 @@ struct slot {
 	bool up;                      /* counted in pool->n_open */
 	bool ended;                   /* the server said that it ends the connection */
 	bool cancelling;              /* a cancel request is under way */
+	uint64_t next_cancel;         /* not before, for the same statement */
 	unsigned cancels;             /* since the connection was opened */
 };
 

@@ -156,5 +156,6 @@ struct db_param store_array(const struct span *items, size_t n, char **memory)
 	text_init(&literal);
 	db_array_append(&literal, items, n);
 	*memory = text_take(&literal);
+	text_done(&literal);
 	return DB_STR(*memory);
 }

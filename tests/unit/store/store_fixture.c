@@ -197,10 +197,10 @@ struct span fixture_package(struct fixture *f, const char *version, char digest[
 
 	while (digits < 71)
 		digest[digits++] = '0';
+	digest[71] = '\0';
 	for (char *p = digest + 7; *p; p++)
 		if (*p == '.')
 			*p = 'e';
-	digest[71] = '\0';
 	package.digest = span_of(digest);
 	fixture_expect(f);
 	store_package_chunk_put(f->supervisor, &f->fence, package.digest, 0,
