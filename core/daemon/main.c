@@ -88,8 +88,6 @@ static void tell_failure(struct daemon *d, const struct error *err)
 
 /* ---- the end ---- */
 
-static void on_database_state(bool connected, const struct error *reason, void *user);
-
 static void on_signal_closed(uv_handle_t *handle)
 {
 	(void)handle;
@@ -182,7 +180,10 @@ static void on_listener_state(bool connected, const struct error *reason, void *
 
 static void on_database_state(bool connected, const struct error *reason, void *user)
 {
-	(void)user;
+	struct daemon *d = user;
+
+	if (connected && d->supervisor)
+		supervisor_connected(d->supervisor);
 	if (connected)
 		log_info("database connected");
 	else

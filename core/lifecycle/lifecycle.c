@@ -391,6 +391,8 @@ static void end_read(struct lifecycle *lc)
 	}
 	if (again)
 		begin_read(lc);
+	else if (lc->settled)
+		lc->hooks->settled(lc->user);
 }
 
 static void on_rows(

@@ -88,6 +88,8 @@ struct lifecycle_hooks {
 	void (*clean)(void *user, const char *installation, lifecycle_done_cb done, void *arg);
 	/* Run done(arg, NULL) after ms. */
 	void (*after)(void *user, uint64_t ms, lifecycle_done_cb done, void *arg);
+	/* All rows have been read and acted on; again after each life of the node has begun. */
+	void (*settled)(void *user);
 	/* A change has ended, its routes are everywhere: its news may go out. */
 	void (*ended)(void *user, int64_t number);
 };
@@ -120,7 +122,7 @@ bool lifecycle_knows(struct lifecycle *lc, const char *installation);
 /* An instance that was kept running has failed for good: it is stopped already. */
 void lifecycle_gave_up(struct lifecycle *lc, struct instance *inst, const struct error *err);
 
-/* Have all installations been read once, and those that shall serve been started? */
+/* Have all rows been read and acted on? */
 bool lifecycle_settled(const struct lifecycle *lc);
 
 /* All instances, struct instance by link. */

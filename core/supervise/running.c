@@ -216,6 +216,28 @@ static void on_loaded(void *user)
 		(void)uv_timer_start(&r->timer, on_connect_deadline, CONNECT_MS, 0);
 }
 
+static void on_reported(const struct error *err, int64_t number, void *user)
+{
+	(void)number;
+	(void)user;
+	if (err)
+		log_debug("sample not written", LOG_ERR(err));
+}
+
+/* Health and restarts of a new worker do not wait for the next sample. */
+static void report_now(struct running *r)
+{
+	struct store_fence fence = supervisor_fence(r->s);
+	struct store_sample sample;
+	bool valid;
+
+	if (r->row_generation == 0 || r->health.status == HEALTH_STATUS_UNKNOWN)
+		return;
+	running_sample(r, clock_ns(), &sample, &valid);
+	if (valid)
+		store_instance_samples(r->s->o.db, &fence, &sample, 1, on_reported, r->s);
+}
+
 static void on_row_generation(const struct error *err, int64_t number, void *user)
 {
 	struct running *r = user;
@@ -223,8 +245,10 @@ static void on_row_generation(const struct error *err, int64_t number, void *use
 	ASSERT(r->magic == RUNNING_MAGIC);
 	r->asking_generation = false;
 	/* An error: the next sample asks again. */
-	if (!err && r->worker)
+	if (!err && r->worker) {
 		r->row_generation = number;
+		report_now(r);
+	}
 	if (r->phase == PHASE_ENDING)
 		finish_stop(r);
 }
@@ -295,11 +319,13 @@ static void on_health(void *user, enum health_status status, struct span detail)
 
 	if (r->stopping)
 		return;
-	if (health_answer(&r->health, status))
-		log_info("health changed", LOG_STR("plugin", r->inst->plugin),
-			LOG_STR("health", health_status_name(r->health.status)));
 	text_clear(&r->detail);
 	text_append_span(&r->detail, detail);
+	if (health_answer(&r->health, status)) {
+		log_info("health changed", LOG_STR("plugin", r->inst->plugin),
+			LOG_STR("health", health_status_name(r->health.status)));
+		report_now(r);
+	}
 	if (r->gated)
 		gate_answer(r, status, detail);
 }
@@ -850,6 +876,11 @@ void running_stop(struct running *r, lifecycle_done_cb done, void *arg)
 		return;
 	r->stopping = true;
 	r->inst->routed = false;
+	if (r->inst->draining) {
+		/* Fronts let go of it before it ends, and do not call it lost. */
+		r->inst->draining = false;
+		supervisor_publish(r->s, NULL, NULL);
+	}
 	(void)uv_timer_stop(&r->timer);
 	(void)uv_timer_stop(&r->health_timer);
 	if (r->worker)

@@ -327,6 +327,8 @@ static void start_fronts(struct supervisor *s)
 	}
 }
 
+static void lease(struct supervisor *s, bool anew);
+
 /* ---- news of the database ---- */
 
 static void tell_fronts(struct supervisor *s, struct span topic, struct span payload)
@@ -353,6 +355,12 @@ void supervisor_notify(struct supervisor *s, struct span channel, struct span pa
 	tell_fronts(s, channel, payload);
 	if (change || wish)
 		lifecycle_wake(s->lifecycle, wish);
+}
+
+void supervisor_connected(struct supervisor *s)
+{
+	if (!s->closing && !s->leasing && lifecycle_token(s->lifecycle) == 0)
+		lease(s, true);
 }
 
 void supervisor_look(struct supervisor *s)
@@ -431,6 +439,16 @@ static void hook_stop(void *user, struct instance *inst, lifecycle_done_cb done,
 static void hook_after(void *user, uint64_t ms, lifecycle_done_cb done, void *arg)
 {
 	supervisor_after(user, ms, done, arg);
+}
+
+static void hook_settled(void *user)
+{
+	struct supervisor *s = user;
+
+	if (!s->swept)
+		uploads_sweep(s->uploads);
+	s->swept = true;
+	supervisor_check_ready(s);
 }
 
 static void hook_ended(void *user, int64_t number)
@@ -594,6 +612,7 @@ static const struct lifecycle_hooks hooks = {
 	.stop = hook_stop,
 	.clean = hook_clean,
 	.after = hook_after,
+	.settled = hook_settled,
 	.ended = hook_ended,
 };
 
@@ -736,8 +755,6 @@ static void on_sample(uv_timer_t *timer)
 }
 
 /* ---- the node's lease ---- */
-
-static void lease(struct supervisor *s, bool anew);
 
 static void on_leased(const struct error *err, const struct store_node *rows, size_t n, void *user)
 {
@@ -889,9 +906,7 @@ int supervisor_start(struct supervisor **out, struct uv_loop_s *loop,
 	(void)uv_timer_start(&s->sample_timer, on_sample, options->settings->sample_ms,
 		options->settings->sample_ms);
 	(void)uv_timer_start(&s->mirror_timer, on_mirror_timer, MIRROR_FIRST_MS, MIRROR_MS);
-	uploads_sweep(s->uploads);
 	start_fronts(s);
-	lease(s, true);
 	*out = s;
 	return 0;
 }

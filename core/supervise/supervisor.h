@@ -47,6 +47,8 @@ struct supervisor_options {
 int supervisor_start(struct supervisor **out, struct uv_loop_s *loop,
 	const struct supervisor_options *options, struct error *err);
 
+/* The pool has a connection. */
+void supervisor_connected(struct supervisor *s);
 /* A notification of the database. */
 void supervisor_notify(struct supervisor *s, struct span channel, struct span payload);
 /* Notifications may have been missed: look at everything. */

@@ -62,6 +62,7 @@ struct supervisor {
 	struct uploads *uploads;
 	struct trust *trust;
 	struct jobs *jobs;
+	bool swept;
 	bool ready;
 	bool closing;
 	bool fast;

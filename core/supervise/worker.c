@@ -325,7 +325,7 @@ static void describe_end(struct worker *w, const struct child_end *end)
 		text_append_string(&text, end->text);
 	} else {
 		w->end.rc = ERR_WORKER_DIED;
-		text_append_string(&text, "the worker ");
+		text_append_string(&text, end->exit.signal ? "the worker was " : "the worker ");
 		process_exit_text(&end->exit, &text);
 	}
 	if (w->end.box_valid && w->box.callback[0])
