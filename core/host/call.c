@@ -18,6 +18,7 @@ struct call {
 	struct due due;
 	int32_t local; /* what done says when due */
 	char *name;
+	mortise_id cause; /* as the plugin gave it; told with the result, stale or not */
 	mortise_call_done_cb done;
 	void *user;
 };
@@ -49,12 +50,13 @@ static void release_call(struct call *c)
 }
 
 /* Tell the plugin, once. */
-static void tell_done(struct call *c, int32_t rc, const struct mortise_call_result_1 *result)
+static void tell_done(struct call *c, int32_t rc, struct mortise_call_result_1 *result)
 {
 	struct host *h = c->entry.host;
 
 	if (!c->entry.id)
 		return;
+	result->cause = c->cause;
 	due_cancel(h, &c->due);
 	ledger_remove(&c->entry);
 	if (!h->self)
@@ -187,6 +189,7 @@ static int32_t call_call(struct mortise_host *handle, const struct mortise_call_
 		return MORTISE_E_AGAIN;
 	c = mem_zalloc(sizeof(*c));
 	c->due.fire = on_due;
+	c->cause = args->cause;
 	c->done = done;
 	c->user = user;
 	c->name = mem_printf("%.*s %.*s", SPAN_ARG(span_from(args->extension)),
