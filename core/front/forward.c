@@ -114,7 +114,8 @@ static void on_body(void *user, struct http_request *request, struct span piece,
 
 		if (piece.len > PROTOCOL_CHUNK_MAX)
 			message.payload.len = PROTOCOL_CHUNK_MAX;
-		piece.data += message.payload.len;
+		if (message.payload.len > 0)
+			piece.data += message.payload.len;
 		piece.len -= message.payload.len;
 		f->body_out += (uint32_t)message.payload.len;
 		if (last && piece.len == 0)

@@ -395,7 +395,7 @@ int authority_find(struct authority *a, struct span key, struct principal **out)
 
 static void copy_id(char out[static PRINCIPAL_ID_SIZE], struct span id)
 {
-	if (id.len < PRINCIPAL_ID_SIZE)
+	if (id.len > 0 && id.len < PRINCIPAL_ID_SIZE)
 		memcpy(out, id.data, id.len);
 }
 
