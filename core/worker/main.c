@@ -39,7 +39,7 @@ struct worker {
 	uv_poll_t listener;
 	struct black_box *box;
 	struct host *host; /* NULL before START */
-	bool loaded, started;
+	bool loaded, started, draining;
 	int exit_code; /* once the control channel has closed by our own will */
 	struct protocol_memory memory;
 };
@@ -313,8 +313,10 @@ static void on_drain(struct worker *w, struct span payload)
 {
 	struct worker_drain drain;
 
-	if (decode_worker_drain(&drain, payload, &w->memory, NULL) < 0)
+	if (w->draining || decode_worker_drain(&drain, payload, &w->memory, NULL) < 0)
 		return;
+	w->draining = true;
+	/* One that never served has nothing open. */
 	if (host_serving(w->host))
 		host_drain(w->host, drain.deadline_ms);
 	else
