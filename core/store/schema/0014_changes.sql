@@ -84,6 +84,8 @@ BEGIN
 	live := installation.id IS NOT NULL AND installation.uninstalled_at IS NULL;
 	derived := state_of(ARRAY(SELECT n.state FROM plugin_instances n WHERE n.installation_id = installation.id));
 
+	-- A record without a value cannot even be named below.
+	SELECT NULL::varchar AS version, NULL::varchar AS checksum, NULL::jsonb AS manifest INTO wished;
 	IF p_action IN ('install', 'update') THEN
 		SELECT v.version, v.checksum, k.manifest INTO wished
 		FROM plugin_versions v LEFT JOIN packages k ON k.digest = v.checksum
