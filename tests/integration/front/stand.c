@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "codec/digest.h"
 #include "identity/key.h"
+#include "identity/rate.h"
 #include "lib/postgres.h"
 #include "lib/test.h"
 
@@ -126,6 +127,7 @@ static void start_front(struct stand *s, int listener, int control)
 	struct channel_message m;
 	struct front_ready ready;
 	struct error err;
+	int counters;
 
 	must(getcwd(folder, sizeof(folder)) != NULL, "getcwd");
 	data = mem_printf("%s/data", folder);
@@ -143,7 +145,11 @@ static void start_front(struct stand *s, int listener, int control)
 	(void)close(listener);
 	s->line = channel_line_new(
 		s->line_fd, "front", protocol_limit, PROTOCOL_LINK_FRONT_TO_SUPERVISOR, true);
-	EXPECT_OK(protocol_line_send(s->line, PROTOCOL_FRONT_START, 0, &start, 0, -1, &err), &err);
+	counters = memfd_create("counters", MFD_CLOEXEC);
+	must(counters != -1 && ftruncate(counters, (off_t)rate_size(64)) == 0, "memfd");
+	EXPECT_OK(protocol_line_send(s->line, PROTOCOL_FRONT_START, 0, &start, 0, counters, &err),
+		&err);
+	(void)close(counters);
 	m = stand_expect(s, PROTOCOL_FRONT_READY);
 	EXPECT_OK(decode_front_ready(&ready, m.payload, &s->memory, &err), &err);
 	ck_assert_msg(ready.rc == 0, "front: %.*s", SPAN_ARG(ready.text));

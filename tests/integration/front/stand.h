@@ -44,7 +44,7 @@ struct stand {
 	size_t route_count;
 };
 
-/* A database, an administrator, a front that has said READY. rate_fd: of the counters, or -1. */
+/* A database, an administrator, a front that has said READY. */
 void stand_open(struct stand *s);
 void stand_close(struct stand *s); /* kills what is left */
 
