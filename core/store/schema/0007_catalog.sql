@@ -113,11 +113,12 @@ BEGIN
 	END IF;
 	-- In id order: two imports that touch the same services must not deadlock.
 	PERFORM 1 FROM services WHERE id = ANY (sources) ORDER BY id FOR NO KEY UPDATE;
+	-- The cast keeps the index on the type away, which on a table without statistics looks as good as the one on the source.
 	UPDATE services s SET depends_on = derived.ids
 	FROM (
 		SELECT source.id, coalesce(array_agg(r.target_id::text ORDER BY r.target_id) FILTER (WHERE r.target_id IS NOT NULL), '{}') AS ids
 		FROM unnest(sources) AS source(id)
-		LEFT JOIN service_relationships r ON r.source_id = source.id AND r.relationship_type = 'depends_on'
+		LEFT JOIN service_relationships r ON r.source_id = source.id AND r.relationship_type::text = 'depends_on'
 		GROUP BY source.id
 	) derived
 	WHERE s.id = derived.id AND s.depends_on IS DISTINCT FROM derived.ids;

@@ -1,7 +1,9 @@
 -- Bulk writing of the catalog, and walking it.
 --
 -- Everything here runs as the asker, through the policies. Sets, not rows: a batch of some thousands is a handful of statements.
--- Each batch is planned anew: a plan kept for all takes the arrays for ten elements, and loops over thousands.
+-- The planner knows neither the length of an array nor a table that grew a second ago, and has picked loops over whole tables. So the
+-- two writers find each row by an index look-up of its own (LATERAL ... LIMIT 1), write by primary key, and allow no other joins: no size
+-- makes that wrong. JIT costs more than a batch.
 -- What did not change is not written; what a sync saw is noted in an unlogged table, so a re-import costs no row and no log of the catalog.
 SET LOCAL search_path = public, pg_temp;
 
@@ -57,25 +59,28 @@ BEGIN
 END
 $$;
 
--- One element of a batch, checked and completed.
-CREATE TYPE catalog_entity AS (key text, name text, display_name text, description text, type text, lifecycle text, tags text[],
-	labels jsonb, annotations jsonb, metadata jsonb, repository_url text, documentation_url text, team text, team_display_name text);
-CREATE TYPE catalog_edge AS (source_id varchar, target_id varchar, type text, metadata jsonb, strength numeric(3,2));
+-- One element of a batch: as given, checked and completed; then with what was found for it. state: new, same, changed, renamed.
+CREATE TYPE catalog_entity AS (key text, name text, display_name text, description text, type service_type, lifecycle lifecycle_stage, tags text[],
+	labels jsonb, annotations jsonb, metadata jsonb, repository_url text, documentation_url text, team text, team_display_name text,
+	team_id varchar, service_id varchar, state text);
+CREATE TYPE catalog_edge AS (source_id varchar, target_id varchar, type relationship_type, metadata jsonb, strength numeric(3,2),
+	relationship_id varchar, state text);
 
 CREATE FUNCTION catalog_apply(p_provider text, p_entities jsonb, p_create_teams boolean DEFAULT false, p_sync bigint DEFAULT NULL,
 	p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT
+	SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.apply');
 	batch catalog_entity[];
 	conflicts jsonb := '[]';
 	bad jsonb;
 	v_created varchar[];
-	v_existing bigint;
-	v_updated bigint := 0;
+	v_keys text[];
+	v_written varchar[];
+	v_renamed bigint := 0;
 	v_teams bigint := 0;
-	renamed record;
-	hit bigint;
+	renamed catalog_entity;
 	v_result jsonb;
 BEGIN
 	IF done.operation IS NOT NULL THEN
@@ -103,10 +108,12 @@ BEGIN
 		FROM (
 			SELECT j.n, r.key, r.name, r.team, r.team_display_name, r.display_name, r.repository_url, r.documentation_url, r.type AS raw_type,
 				r.lifecycle AS raw_lifecycle, r.labels, r.annotations, r.metadata, r.tags,
-				ROW(r.key, r.name, coalesce(nullif(r.display_name, ''), r.name), r.description, coalesce(r.type, 'service'), coalesce(r.lifecycle, 'production'),
+				ROW(r.key, r.name, coalesce(nullif(r.display_name, ''), r.name), r.description,
+					CASE WHEN r.type = ANY (enum_range(NULL::service_type)::text[]) THEN r.type::service_type ELSE 'service' END,
+					CASE WHEN r.lifecycle = ANY (enum_range(NULL::lifecycle_stage)::text[]) THEN r.lifecycle::lifecycle_stage ELSE 'production' END,
 					json_texts(r.tags), coalesce(r.labels, '{}'), coalesce(r.annotations, '{}'),
 					coalesce(r.metadata, '{}') || jsonb_strip_nulls(jsonb_build_object('homepage', r.homepage, 'version', r.version)),
-					r.repository_url, r.documentation_url, r.team, r.team_display_name)::catalog_entity AS e
+					r.repository_url, r.documentation_url, r.team, r.team_display_name, NULL, NULL, NULL)::catalog_entity AS e
 			FROM jsonb_array_elements(p_entities) WITH ORDINALITY j(o, n),
 				LATERAL jsonb_to_record(j.o) AS r(key text, name text, display_name text, description text, type text, lifecycle text, tags jsonb,
 					labels jsonb, annotations jsonb, metadata jsonb, homepage text, version text, repository_url text, documentation_url text,
@@ -121,42 +128,56 @@ BEGIN
 		GROUP BY e.team ORDER BY e.team
 		ON CONFLICT DO NOTHING;
 		GET DIAGNOSTICS v_teams = ROW_COUNT;
-	ELSE
-		SELECT jsonb_agg(jsonb_build_object('key', e.key, 'name', e.name, 'reason', 'team_unknown')) INTO bad FROM unnest(batch) e
-		WHERE e.team IS NOT NULL AND NOT EXISTS (SELECT 1 FROM teams t WHERE t.name = e.team AND t.deleted_at IS NULL);
-		IF bad IS NOT NULL THEN
-			conflicts := conflicts || bad;
-			batch := ARRAY(SELECT e FROM unnest(batch) e
-				WHERE e.team IS NULL OR EXISTS (SELECT 1 FROM teams t WHERE t.name = e.team AND t.deleted_at IS NULL));
-		END IF;
 	END IF;
 
-	SELECT count(*) INTO v_existing FROM unnest(batch) e JOIN services s ON s.provider = p_provider AND s.provider_key = e.key;
+	batch := ARRAY(
+		SELECT ROW(e.key, e.name, e.display_name, e.description, e.type, e.lifecycle, e.tags, e.labels, e.annotations, e.metadata, e.repository_url,
+			e.documentation_url, e.team, e.team_display_name, t.id, s.id, CASE
+				WHEN s.id IS NULL THEN 'new'
+				WHEN s.name <> e.name OR s.deleted_at IS NOT NULL THEN 'renamed'
+				WHEN (s.display_name, s.description, s.type, s.lifecycle, s.tags, s.labels, s.annotations, s.metadata, s.repository_url, s.documentation_url, s.team_id)
+					IS DISTINCT FROM (e.display_name, e.description, e.type, e.lifecycle, e.tags, e.labels, e.annotations, e.metadata, e.repository_url, e.documentation_url, t.id) THEN 'changed'
+				ELSE 'same' END)::catalog_entity
+		FROM unnest(batch) e
+		LEFT JOIN LATERAL (SELECT x.* FROM services x WHERE x.provider = p_provider AND x.provider_key = e.key LIMIT 1) s ON true
+		LEFT JOIN LATERAL (SELECT x.id FROM teams x WHERE x.name = e.team AND x.deleted_at IS NULL LIMIT 1) t ON true);
+	SELECT jsonb_agg(jsonb_build_object('key', e.key, 'name', e.name, 'reason', 'team_unknown')) INTO bad
+	FROM unnest(batch) e WHERE e.team IS NOT NULL AND e.team_id IS NULL;
+	IF bad IS NOT NULL THEN
+		conflicts := conflicts || bad;
+		-- What is there already has been seen all the same: a sync must not remove it.
+		PERFORM catalog_sync_note(p_provider, p_sync, ARRAY(SELECT e.service_id FROM unnest(batch) e
+			WHERE e.team IS NOT NULL AND e.team_id IS NULL AND e.service_id IS NOT NULL));
+		batch := ARRAY(SELECT e FROM unnest(batch) e WHERE e.team IS NULL OR e.team_id IS NOT NULL);
+	END IF;
 
-	-- Changed, under the old name. A row that was removed comes back.
-	UPDATE services s SET display_name = e.display_name, description = e.description, type = e.type::service_type, lifecycle = e.lifecycle::lifecycle_stage,
-		tags = e.tags, labels = e.labels, annotations = e.annotations, metadata = e.metadata, repository_url = e.repository_url,
-		documentation_url = e.documentation_url, team_id = t.id
-	FROM unnest(batch) e LEFT JOIN teams t ON t.name = e.team AND t.deleted_at IS NULL
-	WHERE s.provider = p_provider AND s.provider_key = e.key AND s.name = e.name AND s.deleted_at IS NULL
-		AND (s.display_name, s.description, s.type, s.lifecycle, s.tags, s.labels, s.annotations, s.metadata, s.repository_url, s.documentation_url, s.team_id)
-			IS DISTINCT FROM (e.display_name, e.description, e.type::service_type, e.lifecycle::lifecycle_stage, e.tags, e.labels, e.annotations, e.metadata, e.repository_url, e.documentation_url, t.id);
-	GET DIAGNOSTICS v_updated = ROW_COUNT;
+	WITH written AS (
+		UPDATE services s SET display_name = e.display_name, description = e.description, type = e.type, lifecycle = e.lifecycle,
+			tags = e.tags, labels = e.labels, annotations = e.annotations, metadata = e.metadata, repository_url = e.repository_url,
+			documentation_url = e.documentation_url, team_id = e.team_id
+		FROM unnest(batch) e WHERE s.id = e.service_id AND e.state = 'changed'
+		RETURNING s.id
+	)
+	SELECT coalesce(array_agg(id), '{}') INTO v_written FROM written;
+	-- Seen, but not the asker's to write.
+	SELECT jsonb_agg(jsonb_build_object('key', e.key, 'name', e.name, 'reason', 'forbidden')) INTO bad
+	FROM unnest(batch) e WHERE e.state = 'changed' AND cardinality(v_written) < (SELECT count(*) FROM unnest(batch) x WHERE x.state = 'changed')
+		AND e.service_id <> ALL (v_written);
+	conflicts := conflicts || coalesce(bad, '[]');
 
 	-- Renamed or revived: the name may be taken, perhaps by a row that the asker cannot see, so one by one. Rare.
-	FOR renamed IN
-		SELECT s.id, e.*, t.id AS new_team FROM unnest(batch) e JOIN services s ON s.provider = p_provider AND s.provider_key = e.key
-		LEFT JOIN teams t ON t.name = e.team AND t.deleted_at IS NULL
-		WHERE s.name <> e.name OR s.deleted_at IS NOT NULL ORDER BY s.id
-	LOOP
+	FOR renamed IN SELECT e.* FROM unnest(batch) e WHERE e.state = 'renamed' ORDER BY e.service_id LOOP
 		BEGIN
 			UPDATE services SET name = renamed.name, display_name = renamed.display_name, description = renamed.description,
-				type = renamed.type::service_type, lifecycle = renamed.lifecycle::lifecycle_stage, tags = renamed.tags, labels = renamed.labels,
+				type = renamed.type, lifecycle = renamed.lifecycle, tags = renamed.tags, labels = renamed.labels,
 				annotations = renamed.annotations, metadata = renamed.metadata, repository_url = renamed.repository_url,
-				documentation_url = renamed.documentation_url, team_id = renamed.new_team, deleted_at = NULL
-			WHERE id = renamed.id;
-			GET DIAGNOSTICS hit = ROW_COUNT;
-			v_updated := v_updated + hit;
+				documentation_url = renamed.documentation_url, team_id = renamed.team_id, deleted_at = NULL
+			WHERE id = renamed.service_id;
+			IF FOUND THEN
+				v_renamed := v_renamed + 1;
+			ELSE
+				conflicts := conflicts || jsonb_build_object('key', renamed.key, 'name', renamed.name, 'reason', 'forbidden');
+			END IF;
 		EXCEPTION WHEN unique_violation THEN
 			conflicts := conflicts || jsonb_build_object('key', renamed.key, 'name', renamed.name, 'reason', 'name_taken');
 		END;
@@ -165,41 +186,36 @@ BEGIN
 	WITH fresh AS (
 		INSERT INTO services(name, display_name, description, type, lifecycle, tags, labels, annotations, metadata, repository_url,
 			documentation_url, team_id, provider, provider_key)
-		SELECT e.name, e.display_name, e.description, e.type::service_type, e.lifecycle::lifecycle_stage, e.tags, e.labels, e.annotations, e.metadata,
-			e.repository_url, e.documentation_url, t.id, p_provider, e.key
-		FROM unnest(batch) e LEFT JOIN teams t ON t.name = e.team AND t.deleted_at IS NULL
-		WHERE NOT EXISTS (SELECT 1 FROM services s WHERE s.provider = p_provider AND s.provider_key = e.key)
+		SELECT e.name, e.display_name, e.description, e.type, e.lifecycle, e.tags, e.labels, e.annotations, e.metadata,
+			e.repository_url, e.documentation_url, e.team_id, p_provider, e.key
+		FROM unnest(batch) e WHERE e.state = 'new'
 		ON CONFLICT DO NOTHING
-		RETURNING id
+		RETURNING id, provider_key
 	)
-	SELECT coalesce(array_agg(id), '{}') INTO v_created FROM fresh;
-
-	-- Not there now: the name belongs to another.
-	SELECT jsonb_agg(jsonb_build_object('key', e.key, 'name', e.name, 'reason', 'name_taken')) INTO bad FROM unnest(batch) e
-	WHERE NOT EXISTS (SELECT 1 FROM services s WHERE s.provider = p_provider AND s.provider_key = e.key);
-	conflicts := conflicts || coalesce(bad, '[]');
-
-	IF p_sync IS NOT NULL THEN
-		PERFORM catalog_sync_note(p_provider, p_sync, ARRAY(SELECT s.id FROM unnest(batch) e
-			JOIN services s ON s.provider = p_provider AND s.provider_key = e.key AND s.deleted_at IS NULL));
+	SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(provider_key), '{}') INTO v_created, v_keys FROM fresh;
+	-- Not inserted: the name belongs to another.
+	IF cardinality(v_created) < (SELECT count(*) FROM unnest(batch) e WHERE e.state = 'new') THEN
+		SELECT jsonb_agg(jsonb_build_object('key', e.key, 'name', e.name, 'reason', 'name_taken')) INTO bad
+		FROM unnest(batch) e WHERE e.state = 'new' AND e.key <> ALL (v_keys);
+		conflicts := conflicts || coalesce(bad, '[]');
 	END IF;
-	v_result := jsonb_build_object('created', cardinality(v_created), 'updated', v_updated,
-		'unchanged', cardinality(batch) - cardinality(v_created) - v_updated
-			- (SELECT count(*) FROM jsonb_array_elements(conflicts) c WHERE c->>'reason' = 'name_taken'),
-		'teams_created', v_teams, 'conflicts', conflicts);
+
+	PERFORM catalog_sync_note(p_provider, p_sync, v_created || ARRAY(SELECT e.service_id FROM unnest(batch) e WHERE e.service_id IS NOT NULL));
+	v_result := jsonb_build_object('created', cardinality(v_created), 'updated', cardinality(v_written) + v_renamed,
+		'unchanged', (SELECT count(*) FROM unnest(batch) e WHERE e.state = 'same'), 'teams_created', v_teams, 'conflicts', conflicts);
 	PERFORM operation_keep(p_operation, 'catalog.apply', v_result);
 	RETURN v_result;
 END
 $$;
 
 CREATE FUNCTION catalog_relate(p_provider text, p_edges jsonb, p_sync bigint DEFAULT NULL, p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT
+	SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.relate');
 	batch catalog_edge[];
 	v_missing bigint;
 	v_sample jsonb;
-	v_seen varchar[];
 	v_existing varchar[];
 	v_created varchar[];
 	v_updated bigint;
@@ -222,7 +238,7 @@ BEGIN
 		LEFT JOIN services t ON g.target IS NOT NULL AND t.provider = p_provider AND t.provider_key = g.target AND t.deleted_at IS NULL
 		LEFT JOIN services n ON g.target IS NULL AND n.name = g.target_name AND n.deleted_at IS NULL
 	), usable AS (
-		SELECT DISTINCT ON (source_id, target_id, type) ROW(source_id, target_id, type, metadata, strength)::catalog_edge AS e FROM resolved
+		SELECT DISTINCT ON (source_id, target_id, type) ROW(source_id, target_id, type::relationship_type, metadata, strength, NULL, NULL)::catalog_edge AS e FROM resolved
 		WHERE source_id <> target_id AND type = ANY (enum_range(NULL::relationship_type)::text[])
 	)
 	SELECT coalesce((SELECT array_agg(e) FROM usable), '{}'),
@@ -231,17 +247,23 @@ BEGIN
 			FROM resolved WHERE source_id IS NULL OR target_id IS NULL OR type <> ALL (enum_range(NULL::relationship_type)::text[]) LIMIT 20) few)
 	INTO batch, v_missing, v_sample;
 
-	v_existing := ARRAY(SELECT r.id FROM unnest(batch) e JOIN service_relationships r
-		ON r.source_id = e.source_id AND r.target_id = e.target_id AND r.relationship_type = e.type::relationship_type WHERE r.provider = p_provider);
-	UPDATE service_relationships r SET metadata = e.metadata, strength = e.strength FROM unnest(batch) e
-	WHERE r.source_id = e.source_id AND r.target_id = e.target_id AND r.relationship_type = e.type::relationship_type AND r.provider = p_provider
-		AND (r.metadata, r.strength) IS DISTINCT FROM (e.metadata, e.strength);
+	-- Looked up by source alone (|| '' keeps the index on target away): a source has tens of edges, a popular target has tens of thousands.
+	batch := ARRAY(
+		SELECT ROW(e.source_id, e.target_id, e.type, e.metadata, e.strength, r.id, CASE
+				WHEN r.id IS NULL THEN 'new'
+				WHEN r.provider IS DISTINCT FROM p_provider THEN 'foreign'
+				WHEN (r.metadata, r.strength) IS DISTINCT FROM (e.metadata, e.strength) THEN 'changed'
+				ELSE 'same' END)::catalog_edge
+		FROM unnest(batch) e
+		LEFT JOIN LATERAL (SELECT x.id, x.provider, x.metadata, x.strength FROM service_relationships x
+			WHERE x.source_id = e.source_id AND x.target_id || '' = e.target_id AND x.relationship_type = e.type LIMIT 1) r ON true);
+	v_existing := ARRAY(SELECT e.relationship_id FROM unnest(batch) e WHERE e.state IN ('same', 'changed'));
+	UPDATE service_relationships r SET metadata = e.metadata, strength = e.strength
+	FROM unnest(batch) e WHERE r.id = e.relationship_id AND e.state = 'changed';
 	GET DIAGNOSTICS v_updated = ROW_COUNT;
 	WITH fresh AS (
 		INSERT INTO service_relationships(source_id, target_id, relationship_type, metadata, strength, provider)
-		SELECT e.source_id, e.target_id, e.type::relationship_type, e.metadata, e.strength, p_provider FROM unnest(batch) e
-		WHERE NOT EXISTS (SELECT 1 FROM service_relationships r
-			WHERE r.source_id = e.source_id AND r.target_id = e.target_id AND r.relationship_type = e.type::relationship_type)
+		SELECT e.source_id, e.target_id, e.type, e.metadata, e.strength, p_provider FROM unnest(batch) e WHERE e.state = 'new'
 		ON CONFLICT DO NOTHING
 		RETURNING id
 	)
@@ -277,7 +299,7 @@ $$;
 
 -- The seen table is never analysed while it fills: the planner would take it for small and loop over it.
 CREATE FUNCTION catalog_sync_finish(p_provider text, p_sync bigint, p_operation text DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT SET jit = off SET enable_nestloop = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.sync_finish');
 	expected bigint;
@@ -314,7 +336,7 @@ $$;
 -- carries the depth would walk each path. Through RLS: a hidden service is neither returned nor walked through.
 CREATE FUNCTION catalog_closure(p_service text, p_depth integer, p_reverse boolean DEFAULT false, p_types relationship_type[] DEFAULT NULL)
 	RETURNS TABLE (id varchar, depth integer, via varchar)
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET jit = off SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
 	types relationship_type[] := coalesce(p_types, ARRAY['depends_on', 'consumes_api']::relationship_type[]);
