@@ -81,7 +81,7 @@ struct channel {
 	struct error reason;
 };
 
-static size_t pending(const struct channel *ch)
+size_t channel_pending(const struct channel *ch)
 {
 	return ch->out.len - ch->out_sent;
 }
@@ -163,7 +163,7 @@ static bool send_some(struct channel *ch)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec iov = { ch->out.data + ch->out_sent, pending(ch) };
+	struct iovec iov = { ch->out.data + ch->out_sent, channel_pending(ch) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	bool passes = ch->passing_count > 0 && ch->passing[0].at == ch->out_sent;
 	size_t boundary = passes ? 1 : 0; /* index of the passing that ends this piece */
@@ -206,7 +206,7 @@ static void tidy_output(struct channel *ch)
 {
 	size_t gone = ch->out_sent;
 
-	if (pending(ch) > 0 && gone < SEND_A_TURN)
+	if (channel_pending(ch) > 0 && gone < SEND_A_TURN)
 		return;
 	for (size_t i = 0; i < ch->passing_count; i++)
 		ch->passing[i].at -= gone;
@@ -223,18 +223,18 @@ static void flush_output(struct channel *ch)
 {
 	size_t begin = ch->out_sent;
 
-	while (pending(ch) > 0 && ch->out_sent - begin < SEND_A_TURN)
+	while (channel_pending(ch) > 0 && ch->out_sent - begin < SEND_A_TURN)
 		if (!send_some(ch))
 			break;
 	if (ch->muted)
 		forget_output(ch);
 	tidy_output(ch);
-	if (pending(ch) == 0 && ch->state == STATE_FLUSHING) {
+	if (channel_pending(ch) == 0 && ch->state == STATE_FLUSHING) {
 		finish(ch);
 		return;
 	}
 	/* A waiting owner is called from the poll handle, which must be asked to fire. */
-	poll_again(ch, pending(ch) > 0 || ch->waiting);
+	poll_again(ch, channel_pending(ch) > 0 || ch->waiting);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -276,7 +276,7 @@ int channel_send(struct channel *ch, const struct channel_message *message)
 		return ERR_TOO_LARGE;
 	if (!message->credited && !channel_writable(ch))
 		return ERR_AGAIN;
-	if (pending(ch) + size > CHANNEL_OUTPUT_MAX) {
+	if (channel_pending(ch) + size > CHANNEL_OUTPUT_MAX) {
 		fail(ch, ERR_LIMIT, "it does not read what it is sent");
 		return ERR_CLOSED;
 	}
@@ -294,7 +294,7 @@ bool channel_writable(struct channel *ch)
 {
 	if (ch->state != STATE_OPEN)
 		return false;
-	if (pending(ch) < ch->output_limit)
+	if (channel_pending(ch) < ch->output_limit)
 		return true;
 	ch->waiting = true;
 	schedule_flush(ch);
@@ -461,12 +461,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (ch->state == STATE_CLOSED || !(events & UV_WRITABLE))
 		return;
 	flush_output(ch);
-	if (ch->state == STATE_OPEN && ch->waiting && pending(ch) <= ch->output_limit / 2) {
+	if (ch->state == STATE_OPEN && ch->waiting && channel_pending(ch) <= ch->output_limit / 2) {
 		ch->waiting = false;
 		if (ch->events->on_writable)
 			ch->events->on_writable(ch->user);
 		if (ch->state != STATE_CLOSED)
-			poll_again(ch, pending(ch) > 0 || ch->waiting);
+			poll_again(ch, channel_pending(ch) > 0 || ch->waiting);
 	}
 }
 
@@ -516,7 +516,7 @@ static void on_tick(uv_timer_t *timer)
 		check_silence(ch, ch->handshake_ms, "it has not said hello");
 	if (ch->state != STATE_OPEN)
 		return;
-	if (!ch->sent && pending(ch) == 0)
+	if (!ch->sent && channel_pending(ch) == 0)
 		send_beat(ch);
 	ch->sent = false;
 	if (ch->in_len == 0 && ch->in_peak > INPUT_KEEP) {

@@ -106,6 +106,9 @@ int channel_send(struct channel *ch, const struct channel_message *message);
 /* Whether channel_send() would take a message that is not credited. False: on_writable follows. */
 bool channel_writable(struct channel *ch);
 
+/* Bytes that were sent and have not left yet. */
+size_t channel_pending(const struct channel *ch);
+
 /* Close: what is queued is sent, within CHANNEL_FLUSH_MS; no callback but on_close comes any more.
  * Calling it again does nothing. */
 void channel_close(struct channel *ch);

@@ -6,8 +6,9 @@
 #include "base/mem.h"
 #include "host/host_priv.h"
 
-#define POSTS_MAX 4096 /* core.h promises it */
-#define LINES_MAX 1024 /* log lines of other threads on their way home */
+#define POSTS_MAX       4096                  /* core.h promises it */
+#define UNSENT_AGAIN_NS (5 * CLOCK_NS_PER_MS) /* a drain looks again whether all has left */
+#define LINES_MAX       1024                  /* log lines of other threads on their way home */
 
 static const unsigned state_next[HOST_STATE_COUNT] = {
 	[HOST_NEW] = IN(CREATING),
@@ -573,12 +574,29 @@ static void tell_drained(struct host *h)
 	h->events->on_drained(h->user);
 }
 
+/* Answers that were given and wait for a front to read: an end of the process would lose them. */
+static bool anything_unsent(const struct host *h)
+{
+	list_for_each(struct peer, p, &h->peers, link) {
+		if (p->channel && channel_pending(p->channel) > 0)
+			return true;
+	}
+	return false;
+}
+
 static void on_drain_due(struct due *due)
 {
 	struct host *h = CONTAINER_OF(due, struct host, drain_due);
+	uint64_t now = clock_ns();
 
 	if (h->state != HOST_DRAINING || h->drain_told)
 		return;
+	if (now < h->drain_ns && (anything_open(h) || anything_unsent(h))) {
+		now += UNSENT_AGAIN_NS;
+		due_set(h, &h->drain_due,
+			anything_open(h) || now > h->drain_ns ? h->drain_ns : now);
+		return;
+	}
 	end_open(h, MORTISE_E_DEADLINE);
 	tell_drained(h);
 }
@@ -597,8 +615,8 @@ void host_drain(struct host *h, uint32_t deadline_ms)
 		h->plugin->drain(h->self, deadline_ms);
 		host_leave(h);
 	}
-	due_set(h, &h->drain_due,
-		anything_open(h) ? clock_ns() + deadline_ms * CLOCK_NS_PER_MS : 0);
+	h->drain_ns = clock_ns() + deadline_ms * CLOCK_NS_PER_MS;
+	due_set(h, &h->drain_due, anything_open(h) ? h->drain_ns : 0);
 }
 
 static void tell_stopped(struct host *h, int rc)

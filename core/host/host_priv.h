@@ -245,7 +245,8 @@ struct host {
 	} reported[64]; /* misbehaviour that was reported once */
 
 	struct due drain_due;
-	bool drain_told; /* on_drained was called */
+	uint64_t drain_ns; /* the drain's deadline */
+	bool drain_told;   /* on_drained was called */
 	struct due stop_due;
 	uint64_t stop_ns;
 	bool stop_told;

@@ -31,12 +31,14 @@
 #define SUPERVISOR_SILENCE_MS 60000
 #define FAILED_START_STOP_MS  2000
 #define ACCEPTS_A_TURN        16
+#define ACCEPT_PAUSE_MS       200
 
 struct worker {
 	uv_loop_t loop;
 	pid_t supervisor;
 	struct channel *control;
 	uv_poll_t listener;
+	uv_timer_t listen_again;
 	struct black_box *box;
 	struct host *host; /* NULL before START */
 	bool loaded, started, draining;
@@ -206,6 +208,22 @@ static int confine(struct worker *w, const struct worker_start *start, struct er
 	return rc;
 }
 
+static void on_listener(uv_poll_t *poll, int status, int events);
+
+static void on_listen_again(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+
+	(void)uv_poll_start(&w->listener, UV_READABLE, on_listener);
+}
+
+/* A plugin that used up the descriptors must not make the loop spin on fronts that wait. */
+static void pause_listening(struct worker *w)
+{
+	(void)uv_poll_stop(&w->listener);
+	(void)uv_timer_start(&w->listen_again, on_listen_again, ACCEPT_PAUSE_MS, 0);
+}
+
 static void on_listener(uv_poll_t *poll, int status, int events)
 {
 	struct worker *w = poll->data;
@@ -216,8 +234,11 @@ static void on_listener(uv_poll_t *poll, int status, int events)
 		int fd = accept4(PROTOCOL_FD_LISTENER, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct error err;
 
-		if (fd == -1)
+		if (fd == -1) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+				pause_listening(w);
 			return;
+		}
 		if (host_serve(w->host, fd, &err) < 0)
 			log_warn("front not served", LOG_ERR(&err));
 	}
@@ -227,8 +248,10 @@ static int listen_to_fronts(struct worker *w, struct error *err)
 {
 	int rc = uv_poll_init(&w->loop, &w->listener, PROTOCOL_FD_LISTENER);
 
+	if (rc == 0)
+		rc = uv_timer_init(&w->loop, &w->listen_again);
 	if (rc == 0) {
-		w->listener.data = w;
+		w->listener.data = w->listen_again.data = w;
 		rc = uv_poll_start(&w->listener, UV_READABLE, on_listener);
 	}
 	return rc == 0 ? 0 : error_set(err, ERR_SYSTEM, "listen: %s", uv_strerror(rc));

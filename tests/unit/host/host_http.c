@@ -1,5 +1,9 @@
 #include "bed.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 
 static const char *const routes[] = { "ping", "info", "echo", "sink", "big", "flood", "wait",
@@ -315,4 +319,50 @@ TEST(host_http__a_front_that_does_not_name_itself_is_cut_off)
 
 	EXPECT_INT(send_data_front(f->channel, 0, &again), ==, 0);
 	expect_cut(&b, f);
+}
+
+TEST(host_http__a_drain_waits_until_answers_have_left)
+{
+	struct data_front named = { 0 };
+	struct data_request request = { .route = SPAN("big"),
+		.method = SPAN("GET"),
+		.path = SPAN("/"),
+		.query = SPAN("size=65536"),
+		.length = 0 };
+	struct channel_line *line;
+	struct error err;
+	struct bed b;
+	int fds[2];
+
+	bed_init(&b, "echo", "", routes, NULL);
+	bed_serve(&b);
+	EXPECT_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+	EXPECT_OK(host_serve(b.host, fds[0], &err), &err);
+	line = channel_line_new(
+		fds[1], "worker", protocol_limit, PROTOCOL_LINK_WORKER_TO_FRONT, false);
+	EXPECT_OK(protocol_line_send(line, PROTOCOL_DATA_FRONT, 0, &named, 0, -1, &err), &err);
+	for (uint64_t id = 1; id <= 20; id++)
+		EXPECT_OK(protocol_line_send(line, PROTOCOL_DATA_REQUEST, id, &request,
+				  PROTOCOL_LAST, -1, &err),
+			&err);
+	for (int i = 0; i < 50; i++)
+		(void)uv_run(&b.loop, UV_RUN_NOWAIT);
+	/* More than the socket holds is answered and unread. */
+	host_drain(b.host, 60000);
+	for (int i = 0; i < 20; i++)
+		(void)uv_run(&b.loop, UV_RUN_ONCE);
+	EXPECT_INT(b.drained, ==, 0);
+	EXPECT_INT(fcntl(fds[1], F_SETFL, O_NONBLOCK), ==, 0);
+	while (!b.drained) {
+		static char sink[1 << 16];
+
+		while (read(fds[1], sink, sizeof(sink)) > 0)
+			;
+		(void)uv_run(&b.loop, UV_RUN_ONCE);
+	}
+	channel_line_free(line);
+	(void)close(fds[1]);
+	host_stop(b.host, 100);
+	BED_RUN_UNTIL(&b, b.stopped);
+	bed_done(&b);
 }
