@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "db/pool.h"
 #include "front/front.h"
 #include "front/table.h"
 #include "http/server.h"
@@ -23,6 +24,9 @@
 
 #define WAITING_MAGIC 0x57414954u
 #define BEARER        "bearer "
+
+/* Longer than any answer of a database that is well, shorter than a health check's patience. */
+#define PROBE_TIMEOUT_MS 1000
 
 /* A request whose key is being asked for. */
 struct waiting {
@@ -112,7 +116,50 @@ static void answer_health(struct http_request *request, struct span request_id, 
 	json_decref(body);
 }
 
-/* True: it was a question about health, and is answered. */
+/* A readiness question while the database is asked: a server that took our connection may still
+ * not answer. */
+struct probe {
+	struct http_request *request; /* NULL: its client is gone */
+	char request_id[FRONT_REQUEST_ID_SIZE];
+};
+
+static void on_probe_gone(void *user, struct http_request *request, enum http_gone why)
+{
+	struct probe *probe = user;
+
+	(void)request;
+	(void)why;
+	probe->request = NULL;
+}
+
+static const struct http_owner probe_owner = { .on_gone = on_probe_gone };
+
+static void on_probed(const struct db_result *result, void *user)
+{
+	struct probe *probe = user;
+
+	if (probe->request)
+		answer_health(
+			probe->request, span_of(probe->request_id), result->err ? "database" : "");
+	mem_free(probe);
+}
+
+static void probe_database(
+	struct front *front, struct http_request *request, struct span request_id)
+{
+	static const struct db_statement statement = { .name = "front_probe", .sql = "SELECT 1" };
+	struct probe *probe = mem_zalloc(sizeof(*probe));
+
+	probe->request = request;
+	memcpy(probe->request_id, request_id.data, request_id.len);
+	http_request_own(request, &probe_owner, probe);
+	db_query(front->pool, &(struct db_request){ .statement = &statement,
+				      .timeout_ms = PROBE_TIMEOUT_MS,
+				      .done = on_probed,
+				      .user = probe });
+}
+
+/* True: it was a question about health, and is or will be answered. */
 static bool serve_health(
 	struct front *front, struct http_request *request, struct span path, struct span request_id)
 {
@@ -138,6 +185,10 @@ static bool serve_health(
 			missing = front->table ? "database" : "database table";
 		else if (!front->table)
 			missing = "table";
+	}
+	if (!live && !startup && !missing[0]) {
+		probe_database(front, request, request_id);
+		return true;
 	}
 	answer_health(request, request_id, missing);
 	return true;
