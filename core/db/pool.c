@@ -247,7 +247,7 @@ void pool_complete(struct slot *slot, struct query *q)
 
 	if (can_repeat(slot, q)) {
 		if (!cancelled)
-			(void)map_remove_u64(&slot->prepared, (uintptr_t)q->statement);
+			query_forget_prepared(slot, q);
 		repeat(pool, q);
 		return;
 	}
@@ -266,6 +266,7 @@ static void leave_ghost(struct db_pool *pool, struct query *q)
 	struct query *ghost = mem_zalloc(sizeof(*ghost));
 
 	ghost->statement = q->statement;
+	ghost->context_statement = q->context_statement;
 	ghost->overdue = true;
 	ghost->size = sizeof(*ghost);
 	ghost->n_steps = q->n_steps;

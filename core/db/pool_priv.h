@@ -21,8 +21,9 @@ enum step { STEP_PREPARE_CONTEXT, STEP_PREPARE, STEP_CONTEXT, STEP_STATEMENT, ST
 struct query {
 	struct list link;
 	const struct db_statement *statement;
-	struct db_transaction *tx; /* NULL: a transaction of its own */
-	db_done_cb done;           /* NULL: nobody waits for it (any more) */
+	const struct db_statement *context_statement; /* NULL: without context */
+	struct db_transaction *tx;                    /* NULL: a transaction of its own */
+	db_done_cb done;                              /* NULL: nobody waits for it (any more) */
 	void *user;
 	uint64_t deadline;
 	uint64_t cancelled_at; /* when it was first cancelled at the head of its slot; 0: not */
@@ -30,7 +31,6 @@ struct query {
 	PGresult *result;
 	struct values context;
 	struct values values;
-	bool has_context;
 	bool overdue;
 	uint8_t steps[STEP_COUNT];
 	uint8_t n_steps;
@@ -120,6 +120,8 @@ void query_fail(struct query *q, int code, const char *text);
 bool query_send(struct slot *slot, struct query *q);
 /* Take what the server has answered; each completed query is given to pool_complete(). */
 void query_take_results(struct slot *slot);
+/* Prepare its statements anew when they are next sent. */
+void query_forget_prepared(struct slot *slot, const struct query *q);
 /* What a query that was in flight on a lost connection comes to. */
 void query_settle_lost(const struct slot *slot, struct query *q);
 
@@ -140,7 +142,5 @@ void transactions_fail_waiting(struct db_pool *pool, int code, const char *text)
 /* Act on deadlines that have passed; returns the next one. */
 uint64_t transactions_expire(struct db_pool *pool, uint64_t now);
 bool transaction_ends_with(const struct query *q);
-
-extern const struct db_statement db_set_context;
 
 #endif

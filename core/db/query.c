@@ -11,18 +11,28 @@
 
 #define ALIGN_UP(n, to) (((n) + (to)-1) / (to) * (to))
 
-const struct db_statement db_set_context = {
-	.name = "db_set_context",
-	.sql = "SELECT set_config('app.current_user_id', $1, true), "
-	       "set_config('app.current_plugin', $2, true), "
-	       "set_config('app.environment', $3, true), "
-	       "set_config('app.current_tenant_id', $4, true), "
-	       "set_config('app.request_id', $5, true), "
-	       "set_config('app.session_id', $6, true), "
-	       "set_config('app.ip_address', $7, true), "
-	       "set_config('app.user_agent', $8, true)",
-	.params = CONTEXT_PARAMS,
-	.flags = DB_STATEMENT_READS,
+/* No column comes back: describing and sending them would cost as much as a small read. */
+#define PAIR(name, value) "set_config($" #name ", $" #value ", true) IS NOT NULL"
+#define PAIRS_2           "SELECT WHERE " PAIR(1, 2) " AND " PAIR(3, 4)
+#define PAIRS_3           PAIRS_2 " AND " PAIR(5, 6)
+#define PAIRS_4           PAIRS_3 " AND " PAIR(7, 8)
+#define PAIRS_5           PAIRS_4 " AND " PAIR(9, 10)
+#define PAIRS_6           PAIRS_5 " AND " PAIR(11, 12)
+#define PAIRS_7           PAIRS_6 " AND " PAIR(13, 14)
+#define PAIRS_8           PAIRS_7 " AND " PAIR(15, 16)
+#define SET_CONTEXT(n)                                                   \
+	{                                                                \
+		"db_context_" #n, PAIRS_##n, 2 * (n), DB_STATEMENT_READS \
+	}
+
+static const struct db_statement set_context[CONTEXT_PAIRS_MAX + 1] = {
+	[2] = SET_CONTEXT(2),
+	[3] = SET_CONTEXT(3),
+	[4] = SET_CONTEXT(4),
+	[5] = SET_CONTEXT(5),
+	[6] = SET_CONTEXT(6),
+	[7] = SET_CONTEXT(7),
+	[8] = SET_CONTEXT(8),
 };
 
 struct query *query_new(struct db_pool *pool, const struct db_request *request, uint64_t deadline,
@@ -30,16 +40,14 @@ struct query *query_new(struct db_pool *pool, const struct db_request *request, 
 {
 	const struct db_statement *statement = request->statement;
 	size_t n = statement->params, n_context = 0;
-	struct db_param settings[CONTEXT_PARAMS];
+	struct db_param settings[2 * CONTEXT_PAIRS_MAX];
 	size_t head = ALIGN_UP(sizeof(struct query), sizeof(void *)), middle, size;
 	struct error err = { 0 };
 	struct query *q;
 
 	ASSERT(n <= DB_PARAMS_MAX);
-	if (request->context || (pool->options.pooler && !tx)) {
-		n_context = CONTEXT_PARAMS;
-		context_params(request->context, settings);
-	}
+	if (request->context || (pool->options.pooler && !tx))
+		n_context = 2 * context_pairs(request->context, pool->options.pooler, settings);
 	if (values_check(settings, n_context, &err) < 0 ||
 		values_check(request->params, n, &err) < 0)
 		n = n_context = 0;
@@ -49,7 +57,7 @@ struct query *query_new(struct db_pool *pool, const struct db_request *request, 
 	*q = (struct query){ .statement = statement, .tx = tx, .done = request->done };
 	q->user = request->user;
 	q->deadline = deadline;
-	q->has_context = n_context > 0;
+	q->context_statement = n_context ? &set_context[n_context / 2] : NULL;
 	q->size = size;
 	list_init(&q->link);
 	values_write(&q->context, (char *)q + head, settings, n_context);
@@ -107,7 +115,8 @@ static bool send_values(struct slot *slot, struct query *q, const struct db_stat
 
 static bool send_context(struct slot *slot, struct query *q)
 {
-	return !q->has_context || send_values(slot, q, &db_set_context, &q->context, STEP_CONTEXT);
+	return !q->context_statement ||
+	       send_values(slot, q, q->context_statement, &q->context, STEP_CONTEXT);
 }
 
 bool query_send(struct slot *slot, struct query *q)
@@ -119,7 +128,8 @@ bool query_send(struct slot *slot, struct query *q)
 	list_remove(&q->link);
 	list_append(&slot->sent, &q->link);
 	slot->n_sent++;
-	if (q->has_context && !send_prepare(slot, q, &db_set_context, STEP_PREPARE_CONTEXT))
+	if (q->context_statement &&
+		!send_prepare(slot, q, q->context_statement, STEP_PREPARE_CONTEXT))
 		return false;
 	if (!send_prepare(slot, q, q->statement, STEP_PREPARE))
 		return false;
@@ -132,16 +142,23 @@ bool query_send(struct slot *slot, struct query *q)
 	return PQpipelineSync(slot->conn.pg) == 1;
 }
 
-static void forget_prepared(struct slot *slot, struct query *q, enum step step)
+static void forget_prepared(struct slot *slot, const struct query *q, enum step step)
 {
 	const struct db_statement *statement = NULL;
 
 	if (step == STEP_PREPARE_CONTEXT)
-		statement = &db_set_context;
+		statement = q->context_statement;
 	else if (step == STEP_PREPARE)
 		statement = q->statement;
 	if (statement)
 		(void)map_remove_u64(&slot->prepared, (uintptr_t)statement);
+}
+
+void query_forget_prepared(struct slot *slot, const struct query *q)
+{
+	(void)map_remove_u64(&slot->prepared, (uintptr_t)q->statement);
+	if (q->context_statement)
+		(void)map_remove_u64(&slot->prepared, (uintptr_t)q->context_statement);
 }
 
 static void take_failure(struct slot *slot, struct query *q, const PGresult *r)

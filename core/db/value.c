@@ -134,24 +134,37 @@ void values_write(struct values *v, void *memory, const struct db_param *params,
 	}
 }
 
-static struct db_param setting(struct span value)
-{
-	return DB_TEXT(value.data ? value : SPAN(""));
-}
-
-void context_params(const struct db_context *context, struct db_param out[static CONTEXT_PARAMS])
+/* Each setting costs the server some 2 us, so what is not given is left out where a direct
+ * connection makes sure that nobody else has set it. Who asks is always set. */
+size_t context_pairs(const struct db_context *context, bool all,
+	struct db_param out[static 2 * CONTEXT_PAIRS_MAX])
 {
 	static const struct db_context nobody;
 	const struct db_context *c = context ? context : &nobody;
+	const struct {
+		const char *name;
+		struct span value;
+		bool always;
+	} settings[CONTEXT_PAIRS_MAX] = {
+		{ "app.current_user_id", c->user_id, true },
+		{ "app.current_plugin", c->plugin, true },
+		{ "app.environment", c->environment, false },
+		{ "app.current_tenant_id", c->tenant_id, false },
+		{ "app.request_id", c->request_id, false },
+		{ "app.session_id", c->session_id, false },
+		{ "app.ip_address", c->ip_address, false },
+		{ "app.user_agent", c->user_agent, false },
+	};
+	size_t n = 0;
 
-	out[0] = setting(c->user_id);
-	out[1] = setting(c->plugin);
-	out[2] = setting(c->environment);
-	out[3] = setting(c->tenant_id);
-	out[4] = setting(c->request_id);
-	out[5] = setting(c->session_id);
-	out[6] = setting(c->ip_address);
-	out[7] = setting(c->user_agent);
+	for (size_t i = 0; i < CONTEXT_PAIRS_MAX; i++) {
+		if (!all && !settings[i].always && settings[i].value.len == 0)
+			continue;
+		out[2 * n] = DB_STR(settings[i].name);
+		out[2 * n + 1] = DB_TEXT(settings[i].value.data ? settings[i].value : SPAN(""));
+		n++;
+	}
+	return n;
 }
 
 /* Our functions' own refusals stand in error.def; these are PostgreSQL's. A whole class has two

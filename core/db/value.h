@@ -64,7 +64,7 @@ struct db_param {
 /* Append the array literal of n texts ({"a","b"}), for a text[] parameter. */
 void db_array_append(struct text *out, const struct span *items, size_t n);
 
-/* Who asks: the app.* settings of one transaction. What is empty is set to '', which means nobody.
+/* Who asks: the app.* settings of one transaction. What is empty counts as not set: nobody.
  */
 struct db_context {
 	struct span user_id;

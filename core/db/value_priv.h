@@ -28,9 +28,12 @@ int values_check(const struct db_param *params, size_t n, struct error *err);
 size_t values_size(const struct db_param *params, size_t n);
 void values_write(struct values *v, void *memory, const struct db_param *params, size_t n);
 
-/* The eight parameters of the statement that sets the context; context NULL: all ''. */
-#define CONTEXT_PARAMS 8
-void context_params(const struct db_context *context, struct db_param out[static CONTEXT_PARAMS]);
+/* Name and value of each setting that a transaction of this context starts with, and how many such
+ * pairs; context NULL: nobody. All of them, or those that decide access and those that are given.
+ */
+#define CONTEXT_PAIRS_MAX 8
+size_t context_pairs(const struct db_context *context, bool all,
+	struct db_param out[static 2 * CONTEXT_PAIRS_MAX]);
 
 /* What an error result says. name is that of our statement. */
 void failure_from_result(struct failure *f, const PGresult *r, const char *name);
