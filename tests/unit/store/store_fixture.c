@@ -212,3 +212,102 @@ struct span fixture_package(struct fixture *f, const char *version, char digest[
 	EXPECT_INT(f->number, ==, 1);
 	return package.digest;
 }
+
+struct change change;
+struct installed installed;
+
+void on_changes(const struct error *err, const struct store_change *rows, size_t n, void *user)
+{
+	change.n = n;
+	if (!fixture_answer(user, err) || n == 0)
+		return;
+	change.number = rows->number;
+	COPY(change.action, rows->action);
+	COPY(change.state, rows->state);
+	COPY(change.actor_name, rows->actor_name);
+	COPY(change.phases, rows->phases);
+	COPY(change.error, rows->error);
+	EXPECT_TRUE(rows->created_at > 0);
+}
+
+void on_installations(
+	const struct error *err, const struct store_installation *rows, size_t n, void *user)
+{
+	struct db_array permissions;
+	struct span item;
+
+	installed.n = n;
+	if (!fixture_answer(user, err) || n == 0)
+		return;
+	COPY(installed.id, rows->id);
+	COPY(installed.installed, rows->installed_digest);
+	COPY(installed.wished, rows->wished_digest);
+	COPY(installed.state, rows->state);
+	COPY(installed.name, rows->plugin_name);
+	COPY(installed.manifest, rows->manifest);
+	COPY(installed.config, rows->config);
+	installed.generation = rows->generation;
+	installed.memory_mb = rows->memory_mb;
+	installed.cpu = rows->cpu_percent;
+	permissions = rows->permissions;
+	if (db_array_next(&permissions, &item))
+		COPY(installed.permission, item);
+}
+
+void change_open(struct fixture *f, const char *action, struct span digest)
+{
+	const struct store_change_request request = {
+		.action = span_of(action),
+		.plugin_name = SPAN("acme/tool"),
+		.environment = SPAN("test"),
+		.digest = digest,
+		.reason = SPAN("because"),
+	};
+
+	fixture_expect(f);
+	store_change_open(f->front, &f->as_admin, &request, on_changes, f);
+}
+
+void change_wish(struct fixture *f)
+{
+	const struct store_change_wish w = { .number = change.number };
+
+	fixture_expect(f);
+	store_changes_claim(f->supervisor, &f->fence, on_changes, f);
+	fixture_ok(f);
+	EXPECT_UINT(change.n, ==, 1);
+	fixture_expect(f);
+	store_change_phase(f->supervisor, &f->fence, change.number, SPAN("verify"), SPAN("running"),
+		SPAN_NONE, on_done, f);
+	fixture_ok(f);
+	fixture_expect(f);
+	store_change_phase(f->supervisor, &f->fence, change.number, SPAN("verify"), SPAN("done"),
+		SPAN("all is well"), on_done, f);
+	fixture_ok(f);
+	fixture_expect(f);
+	store_change_wish(f->supervisor, &f->fence, &w, on_installations, f);
+	fixture_ok(f);
+}
+
+void change_commit(struct fixture *f)
+{
+	fixture_expect(f);
+	store_change_commit(f->supervisor, &f->fence, change.number, SPAN("{\"took_ms\":5}"),
+		on_installations, f);
+	fixture_ok(f);
+}
+
+void fixture_install(struct fixture *f, char digest[static 72])
+{
+	fixture_lease(f);
+	fixture_trust(f);
+	(void)fixture_package(f, "1.0.0", digest);
+	change_open(f, "install", span_of(digest));
+	fixture_ok(f);
+	change_wish(f);
+	EXPECT_STR(installed.installed, "");
+	EXPECT_STR(installed.wished, digest);
+	EXPECT_STR(installed.permission, "kv");
+	change_commit(f);
+	EXPECT_STR(installed.installed, digest);
+}

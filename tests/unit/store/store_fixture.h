@@ -8,6 +8,7 @@
 #include "db/pool.h"
 #include "lib/postgres.h"
 #include "lib/test.h"
+#include "store/changes.h"
 #include "store/store.h"
 
 struct fixture {
@@ -53,5 +54,36 @@ void fixture_trust(struct fixture *f);
 
 /* Registers acme/tool of that version, 20 bytes, stored; its digest. */
 struct span fixture_package(struct fixture *f, const char *version, char digest[static 72]);
+
+/* Copies a span into an array of char. */
+#define COPY(to, from) (void)snprintf((to), sizeof(to), "%.*s", SPAN_ARG(from))
+
+/* Changes of acme/tool in environment `test`, step by step. */
+struct change {
+	int64_t number;
+	char action[32], state[32], actor_name[64], phases[1024], error[256];
+	char installation[64];
+	size_t n;
+};
+extern struct change change; /* the first row of the last answer */
+struct installed {
+	size_t n;
+	char id[64], installed[80], wished[80], state[32], name[64], manifest[1024];
+	char config[256], permission[32];
+	int64_t generation, memory_mb;
+	double cpu;
+};
+extern struct installed installed; /* the same */
+void on_changes(const struct error *err, const struct store_change *rows, size_t n, void *user);
+void on_installations(
+	const struct error *err, const struct store_installation *rows, size_t n, void *user);
+
+/* As the admin; the answer is the caller's to wait for. */
+void change_open(struct fixture *f, const char *action, struct span digest);
+/* Claim it, write a phase, wish. */
+void change_wish(struct fixture *f);
+void change_commit(struct fixture *f);
+/* All of it, for version 1.0.0. */
+void fixture_install(struct fixture *f, char digest[static 72]);
 
 #endif

@@ -1,0 +1,45 @@
+#include <stdio.h>
+
+#include "store/installations.h"
+#include "store_fixture.h"
+
+TEST(store_installations__installations_are_listed_for_node_and_people)
+{
+	struct fixture f;
+	char digest[72];
+
+	fixture_init(&f);
+	fixture_install(&f, digest);
+	fixture_expect(&f);
+	store_installations_of_node(
+		f.supervisor, SPAN("n1"), SPAN("test"), SPAN_NONE, on_installations, &f);
+	fixture_ok(&f);
+	EXPECT_UINT(installed.n, ==, 1);
+	EXPECT_STR(installed.name, "acme/tool");
+	EXPECT_STR(installed.state, "installed");
+	EXPECT_CONTAINS(installed.manifest, "\"acme/tool\"");
+	EXPECT_STR(installed.config, "{\"a\": 1}");
+	fixture_expect(&f);
+	store_installations_of_node(f.supervisor, SPAN("n1"), SPAN("test"), span_of(installed.id),
+		on_installations, &f);
+	fixture_ok(&f);
+	EXPECT_UINT(installed.n, ==, 0);
+	fixture_expect(&f);
+	store_installations_list(f.front, &f.as_admin,
+		&(struct store_installations_filter){ .environment = SPAN("test") },
+		on_installations, &f);
+	fixture_ok(&f);
+	EXPECT_UINT(installed.n, ==, 1);
+	EXPECT_STR(installed.state, "installed");
+	EXPECT_TRUE(installed.cpu == -1);
+	fixture_expect(&f);
+	store_installations_list(f.front, &f.as_bob, &(struct store_installations_filter){ 0 },
+		on_installations, &f);
+	fixture_ok(&f);
+	EXPECT_UINT(installed.n, ==, 0);
+	fixture_expect(&f);
+	store_installation_account(f.supervisor, span_of(installed.id), on_text, &f);
+	fixture_ok(&f);
+	EXPECT_TRUE(f.value[0] == 'c');
+	fixture_done(&f);
+}
