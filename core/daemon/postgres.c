@@ -136,7 +136,8 @@ static void on_initdb_exit(void *user, const struct process_exit *exit)
 static int run_initdb(struct postgres *p, const char *program, const char *folder,
 	const char *password_file, struct error *err)
 {
-	const char *argv[] = { "initdb", "-D", folder, "-U", "postgres", "-A", "scram-sha-256",
+	/* PostgreSQL finds its own files by argv[0]. */
+	const char *argv[] = { program, "-D", folder, "-U", "postgres", "-A", "scram-sha-256",
 		"--pwfile", password_file, "--encoding=UTF8", "--locale=C.UTF-8", NULL };
 	int rc = launch(p, program, argv, on_initdb_exit, err);
 
@@ -326,7 +327,7 @@ static int run_server(struct postgres *p, struct error *err)
 {
 	CLEANUP(mem_freep)
 	char *sockets = mem_printf("unix_socket_directories=%s/db", p->folder->run);
-	const char *argv[] = { "postgres", "-D", p->cluster, "-c", sockets, "-c",
+	const char *argv[] = { p->program, "-D", p->cluster, "-c", sockets, "-c",
 		"listen_addresses=", "-c", "unix_socket_permissions=0700", "-c",
 		"password_encryption=scram-sha-256", "-c", "autovacuum=on", "-c",
 		"autovacuum_max_workers=4", "-c", "autovacuum_naptime=30s", "-c",
