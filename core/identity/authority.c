@@ -377,12 +377,15 @@ int authority_find(struct authority *a, struct span key, struct principal **out)
 	struct entry *e;
 	uint64_t now;
 
-	if (!key_well_formed(key))
+	if (key.len != KEY_LEN)
 		return ERR_KEY_MALFORMED;
 	now = clock_ns();
-	a->wanted_ns = now;
 	sha256_of(key, digest);
 	e = map_get(&a->entries, digest_span(digest));
+	/* What is cached has been looked at before. */
+	if (!e && !key_well_formed(key))
+		return ERR_KEY_MALFORMED;
+	a->wanted_ns = now;
 	if (!e || a->confirmed_ns == 0 || now - a->confirmed_ns > a->stale_max_ns)
 		return ERR_AGAIN;
 	if (e->principal->expires_us != 0 && e->principal->expires_us <= clock_real_us())
