@@ -28,7 +28,7 @@ void cli_step(struct cli *cli, const char *word, const char *format, ...)
 
 	if (cli->quiet)
 		return;
-	fprintf(stderr, "  %s%-9s%s", cli_style(cli, stderr, STYLE_DIM), word,
+	fprintf(stderr, "  %s%-10s%s", cli_style(cli, stderr, STYLE_DIM), word,
 		cli_style(cli, stderr, STYLE_PLAIN));
 	va_start(args, format);
 	vfprintf(stderr, format, args);
@@ -66,7 +66,7 @@ void cli_progress(struct cli *cli, const char *label, uint64_t done, uint64_t to
 	if (!cli->live || cli->quiet || total == 0)
 		return;
 	cells = (int)(done * BAR_CELLS / total);
-	fprintf(stderr, "\r  %s%-9s%s", cli_style(cli, stderr, STYLE_DIM), label,
+	fprintf(stderr, "\r  %s%-10s%s", cli_style(cli, stderr, STYLE_DIM), label,
 		cli_style(cli, stderr, STYLE_PLAIN));
 	for (int i = 0; i < BAR_CELLS; i++)
 		fputs(i < cells ? "█" : "░", stderr);
@@ -103,14 +103,14 @@ struct cli_table *cli_table_new(const char *const *headings, size_t columns)
 	return table;
 }
 
-/* What a service is called must not move the cursor. */
+/* The first line: a cell is one line, and what a service is called must not move the cursor. */
 static char *printable(const char *s)
 {
 	struct text t;
 	char *out;
 
 	text_init(&t);
-	for (; s && *s; s++)
+	for (; s && *s && *s != '\n'; s++)
 		text_append_char(&t, (unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
 	out = text_take(&t);
 	text_done(&t);

@@ -11,7 +11,8 @@
 #define TEST_TIMEOUT_S 60
 
 static struct test *first_test;
-static char folder[] = "/tmp/mortise-test-XXXXXX";
+static const char folder_template[] = "/tmp/mortise-test-XXXXXX";
+static char folder[sizeof(folder_template)];
 static struct test *running;
 
 void test_register(struct test *test)
@@ -39,7 +40,8 @@ const char *test_build(void)
 /* Check runs the unchecked fixture in the parent, so that a test that crashed leaves no folder. */
 static void make_folder(void)
 {
-	ck_assert(strcpy(folder, "/tmp/mortise-test-XXXXXX") && mkdtemp(folder));
+	memcpy(folder, folder_template, sizeof(folder));
+	ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 
 static void remove_folder(void)
