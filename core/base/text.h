@@ -67,7 +67,7 @@ void text_append_utf8(struct text *t, struct span s);
 /* Append s as a JSON string with its quotes (RFC 8259); invalid UTF-8 becomes U+FFFD. */
 void text_append_json(struct text *t, struct span s);
 struct span text_span(const struct text *t);
-/* The bytes as a C string that the caller owns; t is empty after. */
+/* The bytes as a C string that the caller owns; t is empty after, and still to be released. */
 char *text_take(struct text *t);
 
 /* Lower-case hex. out needs 2 * len + 1 bytes. */
