@@ -771,7 +771,7 @@ static void end(struct change *c)
 	bool gone = i && i->state == STATE_AVAILABLE;
 	/* A failure has set the wish back, so there may be something to start again. What failed
 	 * while following is tried again at the next wish, not in a circle. */
-	bool look = c->failing && number != 0;
+	bool look = (c->failing && number != 0) || (i && i->missed);
 
 	if (number)
 		log_info("change ended", LOG_INT("change", number), LOG_STR("plugin", c->plugin),

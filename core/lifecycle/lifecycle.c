@@ -317,8 +317,13 @@ static void take_row(struct lifecycle *lc, const struct store_installation *row)
 	if (!i)
 		i = lifecycle_add(lc, row->id, row->plugin_name);
 	i->listed = true;
-	if (i->change || i->touched > lc->read_at)
+	if (i->change || i->touched > lc->read_at) {
+		/* It may hold somebody's wish all the same: look again when we are done. */
+		i->missed = true;
+		lc->read_again = lc->read_again || !i->change;
 		return;
+	}
+	i->missed = false;
 	lifecycle_update(i, row);
 	/* The row is the truth about the state, whatever way it got there. */
 	i->state = state;

@@ -34,6 +34,7 @@ struct installation {
 	struct change *change;    /* of ours, running; NULL: none */
 	uint64_t touched;         /* by our own steps: older rows tell nothing new */
 	bool listed;              /* by the read that is under way */
+	bool missed;              /* a row was passed over while our own steps ran */
 	char *digest;             /* installed; NULL: none */
 	char *version;
 	char *config;
