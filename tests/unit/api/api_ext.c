@@ -1,0 +1,113 @@
+#include "api/ext.h"
+
+#include <stdio.h>
+
+#include "api/rest_priv.h"
+#include "base/mem.h"
+#include "identity/principal.h"
+#include "lib/test.h"
+
+/* What is refused starts nothing: so no database is needed to see it. */
+static int start(const char *extension, const char *method, const char *json,
+	const char *permissions, const char *scope, struct error *err)
+{
+	struct api api = { .environment = (char *)(uintptr_t) "test" };
+	struct span list[1] = { span_of(scope) };
+	struct principal *who = principal_new();
+	struct ext_call call = {
+		.extension = span_of(extension),
+		.method = span_of(method),
+		.json = span_of(json),
+		.who = who,
+		.installation = SPAN("inst"),
+		.permissions = permissions,
+		.request_id = SPAN("r"),
+	};
+	int rc;
+
+	who->role = ROLE_ADMIN;
+	who->user_name = mem_strdup("ada");
+	scopes_init(&who->scopes, list, 1);
+	rc = ext_call_start(&api, &call, NULL, NULL, err);
+	principal_unref(who);
+	return rc;
+}
+
+TEST(api_ext__permission_and_right_are_both_needed)
+{
+	struct error err;
+
+	EXPECT_INT(start("catalog/1", "list", "{}", "", "*", &err), ==, ERR_PERMISSION);
+	EXPECT_CONTAINS(err.text, "granted");
+	EXPECT_INT(start("catalog/1", "apply", "{\"entities\":[]}", "catalog.read", "*", &err), ==,
+		ERR_PERMISSION);
+	EXPECT_INT(start("catalog/1", "list", "{}", "catalog.read", "hello.read", &err), ==,
+		ERR_PERMISSION);
+	EXPECT_CONTAINS(err.text, "scope");
+	EXPECT_INT(
+		start("catalog/2", "list", "{}", "catalog.read", "*", &err), ==, ERR_UNSUPPORTED);
+	EXPECT_INT(
+		start("catalog/1", "lists", "{}", "catalog.read", "*", &err), ==, ERR_UNSUPPORTED);
+}
+
+TEST(api_ext__parameters_are_what_the_schema_says)
+{
+	static const struct {
+		const char *method, *json;
+		int rc;
+		const char *where;
+	} cases[] = {
+		{ "list", "[]", ERR_INVALID, "" },
+		{ "list", "{", ERR_FORMAT, "" },
+		{ "list", "{\"limit\":1,\"limit\":2}", ERR_FORMAT, "" },
+		{ "list", "{\"limit\":0}", ERR_INVALID, "/limit" },
+		{ "list", "{\"limit\":201}", ERR_INVALID, "/limit" },
+		{ "list", "{\"limit\":\"5\"}", ERR_INVALID, "/limit" },
+		{ "list", "{\"type\":\"thing\"}", ERR_INVALID, "/type" },
+		{ "list", "{\"typ\":\"library\"}", ERR_INVALID, "/typ" },
+		{ "get", "{}", ERR_INVALID, "/name" },
+		{ "get", "{\"name\":\"a\\u0000b\"}", ERR_FORMAT, "" },
+		{ "get", "{\"name\":null}", ERR_INVALID, "/name" },
+		{ "apply", "{\"entities\":{}}", ERR_INVALID, "/entities" },
+		{ "apply", "{\"entities\":[{\"key\":\"k\"}]}", ERR_INVALID, "/entities/0/name" },
+		{ "apply", "{\"entities\":[{\"key\":\"k\",\"name\":\"n\",\"tags\":[1]}]}",
+			ERR_INVALID, "/entities/0/tags" },
+		{ "apply", "{\"entities\":[{\"key\":\"k\",\"name\":\"n\",\"labels\":{\"a\":1}}]}",
+			ERR_INVALID, "/entities/0/labels" },
+		{ "apply", "{\"entities\":[],\"sync\":7}", ERR_INVALID, "/sync" },
+		{ "apply", "{\"entities\":[],\"sync\":\"9223372036854775808\"}", ERR_INVALID,
+			"/sync" },
+		{ "dependencies", "{\"name\":\"x\",\"reverse\":1}", ERR_INVALID, "/reverse" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct error err;
+		int rc = start("catalog/1", cases[i].method, cases[i].json,
+			"catalog.read catalog.write", "*", &err);
+
+		ck_assert_msg(rc == cases[i].rc && strstr(err.text, cases[i].where), "%s %s: %d %s",
+			cases[i].method, cases[i].json, rc, err.text);
+	}
+}
+
+TEST(api_ext__bytes_go_only_where_a_method_takes_them)
+{
+	struct api api = { .environment = (char *)(uintptr_t) "test" };
+	struct principal *who = principal_new();
+	struct ext_call call = {
+		.extension = SPAN("kv/1"),
+		.method = SPAN("get"),
+		.json = SPAN("{\"key\":\"a\"}"),
+		.bytes = SPAN("x"),
+		.who = who,
+		.installation = SPAN("inst"),
+		.permissions = "kv",
+		.request_id = SPAN("r"),
+	};
+
+	EXPECT_INT(ext_call_start(&api, &call, NULL, NULL, NULL), ==, ERR_INVALID);
+	EXPECT_TRUE(ext_is_mutating(SPAN("kv/1"), SPAN("put")));
+	EXPECT_FALSE(ext_is_mutating(SPAN("kv/1"), SPAN("get")));
+	EXPECT_TRUE(ext_is_mutating(SPAN("other/1"), SPAN("get")));
+	principal_unref(who);
+}
