@@ -273,6 +273,14 @@ static void serve_plugin(struct front *front, struct http_request *request, stru
 	answer_problem(request, &err, request_id, &extra);
 }
 
+static void log_request(const struct http_head *head, const struct principal *who, const char *peer,
+	struct span request_id)
+{
+	log_info("request", LOG_SPAN("request", request_id), LOG_STR("user", who->user_id),
+		LOG_STR("key", who->key_id), LOG_STR("peer", peer),
+		LOG_STR("method", http_method_name(head->method)), LOG_SPAN("path", head->path));
+}
+
 static void serve_as(struct front *front, struct http_request *request, struct principal *who,
 	struct span request_id)
 {
@@ -284,6 +292,8 @@ static void serve_as(struct front *front, struct http_request *request, struct p
 	if (!admit(front, request, who, peer, request_id))
 		return;
 	authority_used(front->authority, who);
+	if (front->settings.access_log)
+		log_request(http_request_head(request), who, peer, request_id);
 	if (span_starts(path, "/api/")) {
 		serve_plugin(front, request, who, request_id);
 	} else if (span_starts(path, "/v1/")) {
