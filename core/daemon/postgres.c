@@ -161,6 +161,7 @@ static char *make_url(const struct data_folder *folder, const char *user, const 
 	const char *database)
 {
 	struct text url;
+	char *out;
 
 	text_init(&url);
 	text_printf(&url, "postgresql://%s:%s@/%s?host=", user, password, database);
@@ -170,7 +171,9 @@ static char *make_url(const struct data_folder *folder, const char *user, const 
 		else
 			text_append_char(&url, *c);
 	text_append_string(&url, "/db");
-	return text_take(&url);
+	out = text_take(&url);
+	text_done(&url);
+	return out;
 }
 
 static int write_secret(

@@ -916,6 +916,7 @@ static void read_parameters(struct change *c, struct span parameters)
 	text_init(&text);
 	json_append(&text, config);
 	c->config = text_take(&text);
+	text_done(&text);
 }
 
 static void on_begin(void *arg, const struct error *err)

@@ -26,6 +26,7 @@ bool lifecycle_may_retry(const struct error *err)
 char *lifecycle_error_json(const struct error *err)
 {
 	struct text json;
+	char *out;
 
 	text_init(&json);
 	text_printf(&json, "{\"code\":\"MRT-%d\",\"text\":", -err->code);
@@ -33,7 +34,9 @@ char *lifecycle_error_json(const struct error *err)
 	text_append_string(&json, ",\"fix\":");
 	text_append_json(&json, span_of(error_advice(err)));
 	text_append_char(&json, '}');
-	return text_take(&json);
+	out = text_take(&json);
+	text_done(&json);
+	return out;
 }
 
 /* ---- installations and instances ---- */
@@ -69,6 +72,7 @@ struct installation *lifecycle_add(struct lifecycle *lc, struct span id, struct 
 static char *join(const struct facts_list *list)
 {
 	struct text joined;
+	char *words;
 
 	text_init(&joined);
 	for (size_t i = 0; i < list->count; i++) {
@@ -76,7 +80,9 @@ static char *join(const struct facts_list *list)
 			text_append_char(&joined, ' ');
 		text_append_span(&joined, list->items[i]);
 	}
-	return text_take(&joined);
+	words = text_take(&joined);
+	text_done(&joined);
+	return words;
 }
 
 static void set_text(char **field, struct span value)
@@ -102,6 +108,7 @@ void lifecycle_update(struct installation *i, const struct store_installation *r
 	}
 	mem_free(i->permissions);
 	i->permissions = text_take(&joined);
+	text_done(&joined);
 }
 
 void lifecycle_forget(struct installation *i)

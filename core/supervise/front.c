@@ -25,6 +25,7 @@ struct front {
 	struct uv_loop_s *loop;
 	uint32_t slot;
 	int listener;
+	int counters;
 	char *program;
 	char *shim;
 	struct process_rights rights;
@@ -257,7 +258,8 @@ static void begin_life(struct front *f)
 	}
 	(void)uv_timer_start(&f->timer, on_start_deadline, f->start_ms, 0);
 	if (channel_of(f))
-		(void)send_front_start(channel_of(f), 0, f->start);
+		(void)protocol_send(
+			channel_of(f), PROTOCOL_FRONT_START, 0, f->start, 0, f->counters);
 }
 
 struct front *front_new(struct uv_loop_s *loop, const struct front_options *options)
@@ -268,6 +270,7 @@ struct front *front_new(struct uv_loop_s *loop, const struct front_options *opti
 	f->loop = loop;
 	f->slot = options->slot;
 	f->listener = options->listener;
+	f->counters = options->counters;
 	f->program = mem_strdup(options->program);
 	f->shim = mem_strdup(options->rights.shim);
 	f->rights = options->rights;

@@ -36,6 +36,7 @@ struct front_events {
 struct front_options {
 	uint32_t slot;
 	int listener; /* stays the caller's */
+	int counters; /* memory that all fronts share, handed over with the start; the caller's */
 	const char *program;
 	struct process_rights rights;
 	const struct front_start *start; /* outlives the front, with all that it points to */

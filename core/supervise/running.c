@@ -16,6 +16,7 @@
 #include "base/settings.h"
 #include "lifecycle/package_store.h"
 #include "store/instances.h"
+#include "store/jobs.h"
 #include "supervise/backoff.h"
 #include "supervise/health.h"
 #include "supervise/plugin_log.h"
@@ -216,12 +217,25 @@ static void on_loaded(void *user)
 		(void)uv_timer_start(&r->timer, on_connect_deadline, CONNECT_MS, 0);
 }
 
-static void on_reported(const struct error *err, int64_t number, void *user)
+static void on_rolled_up(const struct error *err, int64_t number, void *user)
 {
 	(void)number;
 	(void)user;
 	if (err)
+		log_debug("rollup not written", LOG_ERR(err));
+}
+
+/* A health that changed does not wait for the minute's rollup, either. */
+static void on_reported(const struct error *err, int64_t number, void *user)
+{
+	struct supervisor *s = user;
+	struct store_fence fence = supervisor_fence(s);
+
+	(void)number;
+	if (err)
 		log_debug("sample not written", LOG_ERR(err));
+	else if (!s->closing)
+		store_installations_rollup(s->o.db, &fence, on_rolled_up, s);
 }
 
 /* Health and restarts of a new worker do not wait for the next sample. */

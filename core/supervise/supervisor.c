@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 /* The end goes in steps: no further change; fronts finish and end; plugins stop; the store's job
  * ends; the node is released. Each part calls supervisor_closing_step() when it is over. */
 #define FRONT_START_MS 15000
+#define COUNTERS_BYTES (1u << 20)
 #define LEASE_RETRY_MS 500
 #define RENEWALS       3  /* in the time of a lease */
 #define DISK_SAMPLES   12 /* disk usage is walked each so many samples */
@@ -305,6 +307,7 @@ static void start_fronts(struct supervisor *s)
 	for (size_t f = 0; f < s->front_count; f++) {
 		const struct front_options options = { .slot = (uint32_t)f,
 			.listener = s->o.listeners[f],
+			.counters = s->counters,
 			.program = program,
 			.rights = { .shim = s->o.shim,
 				.change = s->o.root,
@@ -867,6 +870,19 @@ static void on_mirror_timer(uv_timer_t *timer)
 #define MIRROR_MS       30000
 #define MIRROR_FIRST_MS 500
 
+/* Fronts count in it how often a key was used; they lay it out themselves. It outlives each of
+ * them, so a front that dies does not reset a limit. */
+static int make_counters(struct supervisor *s, struct error *err)
+{
+	s->counters = memfd_create("mortise-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (s->counters == -1)
+		return error_set_errno(err, errno, "make the fronts' counters");
+	if (ftruncate(s->counters, COUNTERS_BYTES) == -1 ||
+		fcntl(s->counters, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		return error_set_errno(err, errno, "size the fronts' counters");
+	return 0;
+}
+
 int supervisor_start(struct supervisor **out, struct uv_loop_s *loop,
 	const struct supervisor_options *options, struct error *err)
 {
@@ -884,8 +900,11 @@ int supervisor_start(struct supervisor **out, struct uv_loop_s *loop,
 	list_init(&s->running);
 	list_init(&s->waiters);
 	text_init(&s->metrics);
-	rc = package_store_open(&s->store, options->data, err);
+	rc = make_counters(s, err);
+	if (rc == 0)
+		rc = package_store_open(&s->store, options->data, err);
 	if (rc < 0) {
+		io_closep(&s->counters);
 		text_done(&s->metrics);
 		mem_free(s);
 		return rc;
@@ -1005,6 +1024,7 @@ void supervisor_free(struct supervisor *s)
 	trust_free(s->trust);
 	lifecycle_free(s->lifecycle);
 	package_store_free(s->store);
+	io_closep(&s->counters);
 	text_done(&s->metrics);
 	mem_free(s->stage_program);
 	mem_free(s);

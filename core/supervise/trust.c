@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "codec/digest.h"
 #include "store/trust.h"
 #include "supervise/supervisor_priv.h"
 
@@ -153,6 +154,7 @@ static void mirror_key(struct mirror *m, const struct store_trust_key *key)
 		mem_printf("key-%.*s.json", (int)(key->key_id.len - strlen(KEY_HEX_PREFIX)),
 			key->key_id.data + strlen(KEY_HEX_PREFIX)),
 		text_take(&text));
+	text_done(&text);
 }
 
 static void mirror_pin(struct mirror *m, const struct store_trust_pin *pin)
@@ -173,6 +175,7 @@ static void mirror_pin(struct mirror *m, const struct store_trust_pin *pin)
 		mem_printf("pin-%.*s.json", (int)(pin->digest.len - strlen(PIN_HEX_PREFIX)),
 			pin->digest.data + strlen(PIN_HEX_PREFIX)),
 		text_take(&text));
+	text_done(&text);
 }
 
 /* ---- writing the mirror ---- */

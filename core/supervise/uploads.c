@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/settings.h"
+#include "codec/digest.h"
 #include "lifecycle/package_store.h"
 #include "store/packages.h"
 #include "supervise/supervisor_priv.h"
