@@ -324,7 +324,8 @@ void data_folder_close(struct data_folder *folder)
 	if (!folder->path)
 		return;
 	(void)unlinkat(folder->fd, "listen", 0);
-	(void)ftruncate(folder->lock_fd, 0);
+	/* The lock tells whether a host runs; a pid that stays in the file misleads nobody. */
+	(void)!ftruncate(folder->lock_fd, 0);
 	(void)io_remove_tree(AT_FDCWD, folder->run, NULL);
 	release(folder);
 }

@@ -159,8 +159,8 @@ int zstd_check_frame(
 	int fd, uint64_t size, uint64_t unpacked, uint64_t window_max, struct error *err)
 {
 	struct reader reader = { .fd = fd, .size = size };
-	struct frame frame;
-	uint64_t end;
+	struct frame frame = { 0 };
+	uint64_t end = 0;
 	int rc = read_header(&reader, &frame, err);
 
 	if (rc < 0)
