@@ -622,13 +622,15 @@ static bool check_object(struct rest_call *call, struct error *err)
 
 static void describe_asker(struct rest_call *call)
 {
+	struct span agent = http_head_get(http_request_head(call->request), HTTP_HEADER_USER_AGENT);
+
+	/* A header may hold any byte, the database takes UTF-8 only. */
 	call->context = (struct db_context){
 		.user_id = span_of(call->who->user_id),
 		.environment = span_of(call->api->environment),
 		.request_id = span_of(call->id),
 		.ip_address = span_of(call->peer),
-		.user_agent =
-			http_head_get(http_request_head(call->request), HTTP_HEADER_USER_AGENT),
+		.user_agent = utf8_valid(agent) ? agent : SPAN_NONE,
 	};
 }
 
