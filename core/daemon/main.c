@@ -370,11 +370,25 @@ static void raise_limits(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* A host outlives the shell or the job that starts it: whatever else that had open is not held. */
+static void close_inherited(int ready_fd)
+{
+	unsigned first = STDERR_FILENO + 1;
+
+	if (ready_fd >= (int)first) {
+		if (ready_fd > (int)first)
+			(void)close_range(first, (unsigned)ready_fd - 1, 0);
+		first = (unsigned)ready_fd + 1;
+	}
+	(void)close_range(first, ~0u, 0);
+}
+
 static int run(struct daemon *d)
 {
 	struct error err = { 0 };
 	int rc;
 
+	close_inherited(d->options.ready_fd);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(022);
 	raise_limits();

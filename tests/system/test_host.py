@@ -1,10 +1,12 @@
 """Start, stop and settings of a host."""
 import os
+import select
 import socket
 import stat
+import subprocess
 
 import pytest
-from conftest import descendants, eventually, processes
+from conftest import BIN, descendants, eventually, processes
 
 
 def test_up_down_up_leaves_nothing_behind(new_host):
@@ -77,3 +79,14 @@ def test_children_hold_no_descriptor_that_is_not_theirs(host):
     worker = eventually(host.workers)[0]
     links = [os.readlink(f'/proc/{worker}/fd/{fd}') for fd in os.listdir(f'/proc/{worker}/fd')]
     assert not [link for link in links if '/pg/' in link or 'owner.url' in link or 'master.key' in link], links
+
+
+def test_a_host_holds_nothing_of_its_starter_open(new_host):
+    host = new_host()
+    reader, writer = os.pipe()
+    done = subprocess.run([BIN / 'mortise', 'up'], env={**os.environ, **host.env, 'MORTISE_DATA': str(host.data)},
+                          pass_fds=[writer], capture_output=True, text=True)
+    os.close(writer)
+    assert done.returncode == 0, done.stderr
+    assert select.select([reader], [], [], 5)[0] and os.read(reader, 1) == b''
+    os.close(reader)
