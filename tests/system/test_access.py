@@ -1,5 +1,7 @@
 """Who may do what: keys, scopes, roles."""
+import hashlib
 import json
+import os
 
 import pytest
 
@@ -64,3 +66,21 @@ def test_problems_carry_no_sql_and_no_path(host):
         assert headers['Content-Type'] == 'application/problem+json'
         text = answer.decode().lower()
         assert 'select' not in text and '/var/' not in text and '.c:' not in text
+
+
+def test_a_user_agent_may_hold_any_byte(host):
+    assert host.status('/v1/plugins', headers={'User-Agent': b'caf\xe9'}) == 200
+
+
+def test_a_malformed_trusted_key_is_refused_by_name_and_stops_no_install(host, publisher):
+    public = os.urandom(32)
+    good = {'key_id': 'ed25519:' + hashlib.sha256(public).hexdigest(), 'public_key': public.hex(), 'name': 'acme',
+            'namespaces': ['acme']}
+    for member, value, said in (('namespaces', ['../..'], '../..'), ('namespaces', ['acme *'], 'acme *'),
+                                ('namespaces', [''], 'namespaces'), ('namespaces', [], 'namespaces'),
+                                ('name', '', 'name'), ('roles', ['god'], 'role'),
+                                ('key_id', 'ed25519:' + '0' * 64, 'key_id')):
+        status, _, body = host.request('POST', '/v1/trust', body={**good, member: value})
+        detail = json.loads(body)['detail']
+        assert status == 400 and said in detail and 'statement' not in detail, (member, value, status, body)
+    assert host.request('POST', '/v1/packages', body=publisher.sign('hello').read_bytes())[0] == 201

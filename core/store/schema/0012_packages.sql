@@ -1,12 +1,22 @@
 -- Packages, their bytes and signatures, and whom this host trusts.
 SET LOCAL search_path = public, pg_temp;
 
+-- A publisher, one of its plugins, or '*': the forms that package/trust.h takes. One other entry would make the whole set unreadable.
+CREATE FUNCTION trust_namespace_valid(p_namespace text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+	SELECT p_namespace IS NOT NULL AND p_namespace ~ '^(\*|[a-z0-9][a-z0-9-]{0,29}(/[a-z0-9][a-z0-9-]{0,63})?)$'
+$$;
+CREATE FUNCTION trust_namespaces_valid(p_namespaces text[]) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
+	SELECT coalesce(cardinality(p_namespaces) BETWEEN 1 AND 64, false) AND (SELECT bool_and(trust_namespace_valid(n)) FROM unnest(p_namespaces) n)
+$$;
+
 -- Publisher keys. The id is the digest of the key, so a row cannot name one key and hold another.
 CREATE TABLE trust_keys (
 	key_id varchar(72) PRIMARY KEY CHECK (key_id = 'ed25519:' || encode(sha256(public_key), 'hex')),
 	public_key bytea NOT NULL CHECK (length(public_key) = 32),
-	name varchar(255) NOT NULL,
-	namespaces text[] NOT NULL CHECK (cardinality(namespaces) > 0),
+	name varchar(255) NOT NULL CHECK (name <> ''),
+	namespaces text[] NOT NULL CHECK (trust_namespaces_valid(namespaces)),
 	roles text[] NOT NULL DEFAULT '{}' CHECK (roles <@ ARRAY['in-process']),
 	development boolean NOT NULL DEFAULT false,
 	expires_at timestamptz,
@@ -159,6 +169,16 @@ LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
 	key trust_keys;
 BEGIN
+	IF p_key_id IS DISTINCT FROM 'ed25519:' || encode(sha256(p_public_key), 'hex') THEN
+		RAISE EXCEPTION 'key_id ''%'' is not that of the public key', p_key_id USING ERRCODE = '22023';
+	ELSIF coalesce(p_name, '') = '' THEN
+		RAISE EXCEPTION 'a key needs a name' USING ERRCODE = '22023';
+	ELSIF NOT trust_namespaces_valid(p_namespaces) THEN
+		RAISE EXCEPTION 'namespaces are 1 to 64 of publisher, publisher/plugin or *, not ''%''',
+			coalesce((SELECT n FROM unnest(p_namespaces) n WHERE NOT trust_namespace_valid(n) LIMIT 1), '') USING ERRCODE = '22023';
+	ELSIF NOT coalesce(p_roles, '{}') <@ ARRAY['in-process'] THEN
+		RAISE EXCEPTION 'the only role is in-process' USING ERRCODE = '22023';
+	END IF;
 	SELECT * INTO key FROM trust_keys WHERE key_id = p_key_id;
 	IF key.key_id IS NOT NULL THEN
 		IF (key.name, key.namespaces, key.roles, key.development, key.expires_at, key.state)
