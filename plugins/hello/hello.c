@@ -7,17 +7,16 @@
 #include <mortise/reply.h>
 
 enum { ROUTE_PING, ROUTE_GREET };
-enum { EVERY_MS = 10000 };
+enum { TICK_SECONDS = 10, TICK_MS = TICK_SECONDS * 1000 };
 
 struct mortise_instance {
 	struct mortise_host *host;
-	const struct mortise_core_1 *core;
 	const struct mortise_http_1 *http;
 	const struct mortise_call_1 *call;
 	const struct mortise_timer_1 *timer;
 	const struct mortise_metrics_1 *metrics;
-	mortise_id uptime;
-	uint64_t started_ns;
+	mortise_id served; /* the metric */
+	mortise_id ticks;  /* the timer */
 };
 
 /* The host has said who asks. Where the client left meanwhile, replies do nothing. */
@@ -59,16 +58,13 @@ static void on_request(struct mortise_instance *self, mortise_id request, uint32
 	else
 		rc = mortise_identity_whoami(&setup, NULL);
 	if (rc < 0)
-		mortise_reply_problem(
-			self->host, self->http, request, rc, MORTISE_STR("cannot answer"));
+		mortise_reply_problem(self->host, self->http, request, rc, MORTISE_STR("busy"));
 }
 
-static void on_uptime(struct mortise_instance *self, void *user)
+static void on_tick(struct mortise_instance *self, void *user)
 {
-	uint64_t ns = self->core->now_ns(self->host) - self->started_ns;
-
 	(void)user;
-	self->metrics->record(self->host, self->uptime, NULL, 0, (double)ns / 1e9);
+	self->metrics->record(self->host, self->served, NULL, 0, TICK_SECONDS);
 }
 
 static int32_t create(
@@ -79,30 +75,34 @@ static int32_t create(
 	if (!self)
 		return mortise_fail(err, MORTISE_E_LIMIT, "no memory");
 	self->host = host;
-	self->core = mortise_query_core_1(host);
 	self->http = mortise_query_http_1(host);
 	self->call = mortise_query_call_1(host);
 	self->timer = mortise_query_timer_1(host);
 	self->metrics = mortise_query_metrics_1(host);
-	self->started_ns = self->core->now_ns(host);
 	*out = self;
 	return 0;
 }
 
 static int32_t start(struct mortise_instance *self, struct mortise_error *err)
 {
-	const struct mortise_metric_1 uptime = { .name = MORTISE_STR("uptime_seconds"),
-		.help = MORTISE_STR("Uptime"),
-		.kind = MORTISE_METRIC_GAUGE };
+	const struct mortise_metric_1 served = { .name = MORTISE_STR("served_seconds_total"),
+		.help = MORTISE_STR("How long this plugin has served"),
+		.kind = MORTISE_METRIC_COUNTER };
 	int32_t rc = self->http->bind(self->host, MORTISE_STR("ping"), ROUTE_PING);
 
 	if (rc == 0)
 		rc = self->http->bind(self->host, MORTISE_STR("greet"), ROUTE_GREET);
 	if (rc == 0)
-		rc = self->metrics->define(self->host, &uptime, &self->uptime);
+		rc = self->metrics->define(self->host, &served, &self->served);
 	if (rc == 0)
-		rc = self->timer->start(self->host, EVERY_MS, EVERY_MS, on_uptime, NULL, NULL);
+		rc = self->timer->start(self->host, TICK_MS, TICK_MS, on_tick, NULL, &self->ticks);
 	return rc < 0 ? mortise_fail(err, rc, "cannot register") : 0;
+}
+
+/* The host would stop the timer, too, and report it as left over. */
+static void stop(struct mortise_instance *self)
+{
+	self->timer->stop(self->host, self->ticks);
 }
 
 static void destroy(struct mortise_instance *self)
@@ -116,4 +116,4 @@ static const struct mortise_offer offers[] = { { MORTISE_HTTP_SERVE_1, &serve },
 MORTISE_PLUGIN("mortise/hello", "1.0.0",
 	MORTISE_NEED(MORTISE_HTTP_1) MORTISE_NEED(MORTISE_CALL_1) MORTISE_NEED(MORTISE_TIMER_1)
 		MORTISE_NEED(MORTISE_METRICS_1),
-	.create = create, .start = start, .destroy = destroy, .offers = offers);
+	.create = create, .start = start, .stop = stop, .destroy = destroy, .offers = offers);
