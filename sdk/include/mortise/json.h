@@ -750,19 +750,23 @@ static inline void mortise_json_add_int64(struct mortise_json_writer *w, int64_t
 	mortise_json_add_string(w, mortise_str_of(text, (uint64_t)size));
 }
 
-/* Not finite: null. */
+/* In as few digits, from 15 to 17, as read back as the same number; not finite: null. */
 static inline void mortise_json_add_real(struct mortise_json_writer *w, double number)
 {
 	char text[40];
 	char *comma;
-	int size;
+	int size = 0, digits;
 
 	mortise_json_before(w);
 	if (!isfinite(number)) {
 		mortise_json_append(w, "null", 4);
 		return;
 	}
-	size = snprintf(text, sizeof(text), "%.17g", number);
+	for (digits = 15; digits <= 17; digits++) {
+		size = snprintf(text, sizeof(text), "%.*g", digits, number);
+		if (strtod(text, NULL) == number)
+			break;
+	}
 	comma = strchr(text, ','); /* the point of some locales */
 	if (comma)
 		*comma = '.';
@@ -808,6 +812,13 @@ static inline void mortise_json_put_integer(
 {
 	mortise_json_add_key(w, mortise_str_from(name));
 	mortise_json_add_integer(w, number);
+}
+
+static inline void mortise_json_put_real(
+	struct mortise_json_writer *w, const char *name, double number)
+{
+	mortise_json_add_key(w, mortise_str_from(name));
+	mortise_json_add_real(w, number);
 }
 
 static inline void mortise_json_put_boolean(

@@ -1,5 +1,7 @@
 #include "lib/test.h"
 
+#include <float.h>
+
 #include <mortise/json.h>
 
 static int32_t parse(const char *text, struct mortise_json *out)
@@ -167,6 +169,40 @@ TEST(sdk_json__writes_what_it_can_read_whatever_the_input)
 			  "\"list\":[null,\"-9223372036854775808\",0.5,{\"x\":[]},{}]}");
 	EXPECT_INT(mortise_json_parse(text, &root), ==, 0);
 	mortise_json_writer_done(&w);
+}
+
+TEST(sdk_json__a_real_is_as_short_as_reads_back_the_same)
+{
+	static const struct {
+		double number;
+		const char *text;
+	} cases[] = { { 0.84, "0.84" }, { 0.1, "0.1" }, { 1e22, "1e+22" }, { -2.5, "-2.5" },
+		{ 0.1 + 0.2, "0.30000000000000004" }, { 1.0 / 3, "0.3333333333333333" },
+		{ DBL_MAX, "1.7976931348623157e+308" }, { 5e-324, "4.94065645841247e-324" },
+		{ (double)INFINITY, "null" }, { (double)NAN, "null" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct mortise_json_writer w;
+		struct mortise_json root, value;
+		struct mortise_str text;
+		char expected[64];
+		double back;
+
+		mortise_json_writer_init(&w);
+		mortise_json_open_object(&w);
+		mortise_json_put_real(&w, "x", cases[i].number);
+		mortise_json_close(&w);
+		EXPECT_INT(mortise_json_written(&w, &text), ==, 0);
+		(void)snprintf(expected, sizeof(expected), "{\"x\":%s}", cases[i].text);
+		expect_text(text, expected);
+		EXPECT_INT(mortise_json_parse(text, &root), ==, 0);
+		EXPECT_INT(mortise_json_member(&root, "x", &value), ==, 0);
+		if (mortise_json_real(&value, &back) == 0)
+			EXPECT_TRUE(back == cases[i].number);
+		else
+			EXPECT_INT(value.type, ==, MORTISE_JSON_NULL);
+		mortise_json_writer_done(&w);
+	}
 }
 
 TEST(sdk_json__a_writer_keeps_its_first_error)
