@@ -346,7 +346,7 @@ static int check_symbols(struct elf_report *report, const struct elf_image *imag
 		report->warning = mem_printf(
 			"it exports %zu symbols besides " DESCRIPTOR_SYMBOL
 			" (%s%s), which may clash with others in one process; hide them with "
-			"-fvisibility=hidden and -Wl,--exclude-libs,ALL",
+			"-fvisibility=hidden and a version script, as the SDK's build does",
 			exports.count - 1, exports.names.data,
 			exports.count - 1 > ELF_SYMBOLS_SHOWN ? ", ..." : "");
 	text_done(&exports.names);

@@ -1,12 +1,12 @@
 # The one way to build a plugin with CMake, ours included.
 
-# What a plugin is compiled and linked with: only mortise_plugin_v1 is exported, every symbol is resolved
-# at link time, and the symbols of static libraries stay inside.
+# What a plugin is compiled and linked with: only mortise_plugin_v1 is exported, C++'s templates and the
+# symbols of static libraries stay inside, and every symbol is resolved at link time.
 function(mortise_plugin_target target include_dir)
 	set_target_properties(${target} PROPERTIES
 		INTERFACE_INCLUDE_DIRECTORIES "${include_dir}"
 		INTERFACE_COMPILE_OPTIONS "-fvisibility=hidden"
-		INTERFACE_LINK_OPTIONS "LINKER:-z,defs;LINKER:--exclude-libs,ALL")
+		INTERFACE_LINK_OPTIONS "LINKER:-z,defs;LINKER:--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/exports.map")
 endfunction()
 
 # mortise_add_plugin(NAME SOURCES a.c ... [LIBS targets ...])

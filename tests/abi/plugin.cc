@@ -3,6 +3,7 @@
 #include <mortise/plugin.h>
 #include <mortise/reply.h>
 #include <new>
+#include <string>
 
 struct mortise_instance {
 	mortise_host *host;
@@ -12,9 +13,14 @@ struct mortise_instance {
 namespace
 {
 
-void on_request(mortise_instance *self, mortise_id request, uint32_t, const mortise_http_request_1 *)
+void on_request(
+	mortise_instance *self, mortise_id request, uint32_t, const mortise_http_request_1 *)
 {
-	mortise_reply_text(self->host, self->http, request, 200, MORTISE_STR("pong"));
+	/* Instantiates templates of the standard library, which are not hidden by themselves. */
+	std::string text = "pong " + std::to_string(std::stoi("7"));
+
+	mortise_reply_text(
+		self->host, self->http, request, 200, mortise_str_of(text.data(), text.size()));
 }
 
 int32_t create(mortise_host *host, mortise_instance **out, mortise_error *err)
