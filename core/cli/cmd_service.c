@@ -106,7 +106,7 @@ static int service_show(struct cli *cli, struct error *err)
 
 static int service_dependencies(struct cli *cli, struct error *err)
 {
-	static const char *const columns[] = { "name", "type", "depth", "via" };
+	static const char *const columns[] = { "name", "type", "depth" };
 	struct text path;
 	int rc;
 
