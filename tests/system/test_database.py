@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -54,3 +55,24 @@ def test_with_the_database_killed_it_is_started_again(host):
     assert eventually(lambda: host.status('/readyz', token=None) == 200, timeout=30)
     assert eventually(lambda: host.status('/v1/plugins') == 200, timeout=10)
     assert eventually(lambda: host.status('/api/hello/ping') == 200, timeout=10)
+
+
+def test_a_database_of_your_own_serves_in_place_of_the_embedded_one(host, new_host, publisher):
+    superuser = (host.data / 'superuser.url').read_text().strip()
+
+    def psql(statement):
+        done = subprocess.run(['psql', '-X', '-q', '-d', superuser, '-c', statement], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    psql("CREATE ROLE outside LOGIN CREATEROLE PASSWORD 'out:si/de'")
+    psql('CREATE DATABASE outside OWNER outside')
+    url = re.sub(r'//[^@]*@(.*)/[^/?]*\?', r'//outside:out%3Asi%2Fde@\1/outside?', superuser)
+    other = new_host(env={'MORTISE_DATABASE': url})
+    other.up()
+    assert not (other.data / 'pg').exists()
+    other.trust(publisher)
+    other.install(publisher.sign('hello'))
+    assert other.status('/api/hello/ping') == 200
+    assert 'out:si/de' not in other.log()
+    assert other.ok('db', 'psql', '--', '-Atc', 'SELECT current_database()').strip() == 'outside'
+    done = new_host(env={'MORTISE_DATABASE': 'postgresql://nobody@127.0.0.1:1/x'}).cli('up')
+    assert done.returncode != 0 and 'fix' in done.stderr

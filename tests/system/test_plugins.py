@@ -91,3 +91,17 @@ def test_a_damaged_package_is_refused(host, hello, tmp_path):
 
 def test_nobody_there_to_confirm_is_usage(host, hello):
     assert host.cli('plugin', 'install', hello).returncode == 2
+
+
+def test_a_revoked_key_starts_nothing_that_is_already_stored(new_host, publisher, hello):
+    host = new_host()
+    host.up()
+    host.trust(publisher)
+    host.install(hello)
+    host.ok('plugin', 'disable', 'hello')
+    host.ok('trust', 'revoke', publisher.key_id, '-m', 'lost', '--yes')
+    done = host.cli('plugin', 'enable', 'hello')
+    assert done.returncode == 7 and 'revoked' in done.stderr
+    host.ok('plugin', 'uninstall', 'hello', '--yes')
+    status, _, body = host.request('POST', '/v1/installations', body={'plugin': 'mortise/hello', 'version': '1.0.0'})
+    assert status == 422 and json.loads(body)['code'] == 'MRT-2008'
