@@ -216,3 +216,24 @@ BEGIN
 	RETURN key;
 END
 $$;
+
+-- A key that counted when a package came may have ended since: no new start on its word alone. One good signature or a pin is enough.
+CREATE FUNCTION package_trust_check(p_digest text, p_environment text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+	key trust_keys;
+BEGIN
+	SELECT k.* INTO key FROM plugin_signatures s JOIN trust_keys k ON k.key_id = s.key_id WHERE s.digest = p_digest
+	ORDER BY k.state = 'active' AND coalesce(k.expires_at > now(), true) AND (NOT k.development OR p_environment = 'development') DESC, k.key_id LIMIT 1;
+	IF key.key_id IS NULL OR EXISTS (SELECT 1 FROM trust_pins WHERE digest = p_digest AND expires_at > now()) THEN
+		RETURN;
+	ELSIF key.state = 'revoked' THEN
+		RAISE EXCEPTION 'key ''%'' (%) that signed the package is revoked', key.name, key.key_id USING ERRCODE = 'MP003';
+	ELSIF key.expires_at <= now() THEN
+		RAISE EXCEPTION 'key ''%'' (%) that signed the package has expired', key.name, key.key_id USING ERRCODE = 'MP004';
+	ELSIF key.development AND p_environment <> 'development' THEN
+		RAISE EXCEPTION 'key ''%'' (%) that signed the package is a development key and this is environment ''%''', key.name, key.key_id, p_environment
+			USING ERRCODE = 'MP005';
+	END IF;
+END
+$$;

@@ -130,6 +130,9 @@ BEGIN
 	ELSIF derived NOT IN ('installed', 'disabled', 'failed') THEN
 		RAISE EXCEPTION '''%'' is %', p_plugin_name, derived USING ERRCODE = 'MC005';
 	END IF;
+	IF p_action IN ('install', 'update', 'enable') THEN
+		PERFORM package_trust_check(CASE WHEN p_action = 'enable' THEN installation.installed_digest ELSE wished.checksum END, p_environment);
+	END IF;
 
 	BEGIN
 		INSERT INTO changes(action, plugin_name, environment, installation_id, from_version, to_version, digest, actor_id, reason, parameters, operation_key)

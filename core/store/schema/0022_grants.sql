@@ -39,7 +39,7 @@ GRANT SELECT, INSERT, UPDATE ON catalog_syncs TO application_role;
 GRANT SELECT, INSERT, DELETE ON catalog_sync_seen TO application_role;
 GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app_team_ids(), app_own_plugin(), app_catalog_everyone(),
 	app_sees_all_services(), setting_put(text, text, jsonb), trust_namespace_valid(text), trust_namespaces_valid(text[]), trust_add(text, bytea, text, text[], text[], boolean, timestamptz),
-	trust_revoke(text, text), change_open(text, text, text, text, text, text, text, jsonb, text),
+	trust_revoke(text, text), package_trust_check(text, text), change_open(text, text, text, text, text, text, text, jsonb, text),
 	operation_find(text, text), operation_keep(text, text, jsonb), kv_get(text), kv_list(text, text, integer),
 	kv_put(text, jsonb, bytea, bigint, interval, text), kv_delete(text, bigint, text),
 	auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]),
