@@ -291,11 +291,14 @@ static void on_health_timer(uv_timer_t *timer)
 
 static void on_started(void *user)
 {
+	CLEANUP(mem_freep) char *started = NULL;
 	struct running *r = user;
 	uint32_t interval = r->inst->facts.health_interval_ms;
 
 	r->phase = PHASE_UP;
 	r->first_over = true;
+	started = mem_printf("version %s started", r->inst->version);
+	host_says(r, LOG_LEVEL_INFO, started);
 	log_info("worker up", LOG_STR("plugin", r->inst->plugin),
 		LOG_STR("version", r->inst->version), LOG_INT("pid", worker_pid(r->worker)),
 		LOG_INT("generation", r->generation));
