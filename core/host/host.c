@@ -489,6 +489,8 @@ int host_load(struct host *h, struct error *err)
 	host_enter(h, "create", NULL);
 	rc = h->plugin->create(&h->abi, &self, &why);
 	host_leave(h);
+	if (rc == 0 && !self)
+		rc = mortise_fail(&why, MORTISE_E_INTERNAL, "it gave no instance");
 	if (rc != 0) {
 		ledger_undo(h);
 		host_move(h, HOST_DESTROYED);

@@ -1,5 +1,8 @@
 #include "bed.h"
 
+#include <dirent.h>
+#include <malloc.h>
+
 #include "base/mem.h"
 
 TEST(host_host__life_runs_in_order)
@@ -33,6 +36,94 @@ TEST(host_host__a_failed_create_gives_its_words_and_leaves_nothing)
 	EXPECT_STR(err.text, "create: no 'luck'");
 	bed_done(&b);
 	EXPECT_INT(b.closed, ==, 1);
+}
+
+TEST(host_host__a_create_without_instance_has_failed)
+{
+	struct bed b;
+	struct error err;
+
+	bed_init(&b, "steps", "create-forgets", NULL, NULL);
+	EXPECT_INT(host_load(b.host, &err), ==, ERR_PLUGIN_REFUSED);
+	EXPECT_STR(err.text, "create: it gave no instance");
+	EXPECT_NULL(strstr(b.log.data, "start"));
+	bed_done(&b);
+}
+
+static int count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	(void)closedir(dir);
+	return n;
+}
+
+/* One life of fixture/nth whose n-th call fails; true when it got through. */
+static bool live_with_bad_luck(int n)
+{
+	static const char *const routes[] = { "ping", "pong", NULL };
+	struct bed b;
+	struct front *f;
+	struct error err;
+	char config[16];
+	bool lucky = false;
+
+	(void)snprintf(config, sizeof(config), "%d", n);
+	bed_init(&b, "nth", config, routes, NULL);
+	if (host_load(b.host, &err) < 0) {
+		EXPECT_STR(err.text, "create: create had bad luck");
+		bed_done(&b);
+		return false;
+	}
+	lucky = host_start(b.host, &err) == 0;
+	f = bed_front(&b, 0, 0);
+	front_request(f, 1, "ping", "", false);
+	BED_RUN_UNTIL(&b, f->answers[0].done);
+	EXPECT_INT(f->answers[0].failed, ==, lucky ? 0 : ERR_UNAVAIL);
+	if (!lucky) {
+		EXPECT_STR(err.text, "start: start had bad luck");
+		host_stop(b.host, 5000);
+		BED_RUN_UNTIL(&b, b.stopped);
+		EXPECT_INT(b.stopped_rc, ==, 0);
+		EXPECT_STR(b.leftovers.data, "");
+	}
+	bed_done(&b);
+	return lucky;
+}
+
+/* Ten lives; how much memory in use they added. */
+static size_t grow(int n, bool *lucky)
+{
+	size_t before = mallinfo2().uordblks, after;
+
+	for (int life = 0; life < 10; life++)
+		*lucky = live_with_bad_luck(n);
+	after = mallinfo2().uordblks;
+	return after > before ? after - before : 0;
+}
+
+TEST(host_host__whichever_call_fails_in_create_or_start_nothing_is_left)
+{
+	enum { CALLS = 17, ROUNDS = 10 };
+	bool lucky = false;
+	int n = 0;
+
+	/* What the loop's thread pool opens, it opens once. */
+	EXPECT_TRUE(live_with_bad_luck(CALLS + 1));
+	while (!lucky) {
+		int descriptors = count_descriptors(), round = 0;
+
+		n++;
+		/* The allocator keeps some pieces for itself; a leak grows in every round. */
+		while (round < ROUNDS && grow(n, &lucky) > 0)
+			round++;
+		EXPECT_INT(round, <, ROUNDS);
+		EXPECT_INT(count_descriptors(), ==, descriptors);
+	}
+	EXPECT_INT(n, ==, CALLS + 1);
 }
 
 TEST(host_host__a_failed_start_is_undone_and_destroyed)
