@@ -123,7 +123,7 @@ static const struct ext_field kv_params_put[] = {
 	{ "key", EXT_TYPE_STRING, true, 0, 512, 0, NULL, NULL },
 	{ "value", EXT_TYPE_JSON, false, 0, 1000000, 0, NULL, NULL },
 	{ "if_etag", EXT_TYPE_STRING, false, 0, 20, 0, NULL, NULL },
-	{ "ttl_ms", EXT_TYPE_INT64, false, 1, INT64_MAX, 0, NULL, NULL },
+	{ "ttl_ms", EXT_TYPE_INT64, false, 1, 3155760000000, 0, NULL, NULL },
 	{ .name = NULL },
 };
 

@@ -90,6 +90,21 @@ TEST(api_ext__parameters_are_what_the_schema_says)
 	}
 }
 
+TEST(api_ext__a_time_to_live_is_no_longer_than_a_date_can_be)
+{
+	static const char *const refused[] = { "\"0\"", "\"-1\"", "5", "\"3155760000001\"",
+		"\"9223372036854775807\"", "\"99999999999999999999\"" };
+	struct error err;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		char *json = mem_printf("{\"key\":\"k\",\"value\":1,\"ttl_ms\":%s}", refused[i]);
+
+		EXPECT_INT(start("kv/1", "put", json, "kv", "*", &err), ==, ERR_INVALID);
+		EXPECT_CONTAINS(err.text, "/ttl_ms");
+		mem_free(json);
+	}
+}
+
 TEST(api_ext__bytes_go_only_where_a_method_takes_them)
 {
 	struct api api = { .environment = (char *)(uintptr_t) "test" };
