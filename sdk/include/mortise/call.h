@@ -4,11 +4,13 @@
  * where the method says so, bytes. The host offers some (catalog/1, identity/1,
  * kv/1; their typed wrappers are catalog.h, identity.h, kv.h), other plugins may
  * offer more. 64-bit integers travel as strings, lists come in pages with a
- * cursor.
+ * cursor. The host checks what its own extensions take and give; between plugins
+ * it only carries, so both sides read what comes as a stranger's (json.h does).
  *
  * Whose call it is: one that names the request it serves runs for the user who
  * sent that request; one without runs as the plugin's own service account. Either
- * way the plugin's permissions bound it.
+ * way the plugin's permissions bound what the host's extensions do for it. A call
+ * to another plugin needs no permission: the provider hears who calls, and decides.
  */
 #ifndef MORTISE_CALL_H
 #define MORTISE_CALL_H
@@ -36,7 +38,7 @@ struct mortise_call_args_1 {
 
 	/* Names this operation, so that a mutating method is done once however often it
 	 * is called with the same key: after MORTISE_E_UNKNOWN, call again with the same.
-	 * [A-Za-z0-9._:-], at most MORTISE_CALL_KEY_MAX; empty: the host makes a fresh one.
+	 * [A-Za-z0-9._:-], at most MORTISE_CALL_KEY_MAX; empty: no repetition is meant.
 	 */
 	struct mortise_str operation_key;
 
@@ -59,7 +61,7 @@ struct mortise_call_incoming_1 {
 	struct mortise_str method;
 	struct mortise_str json;
 	struct mortise_str bytes;
-	struct mortise_str operation_key; /* the caller's, never empty */
+	struct mortise_str operation_key; /* the caller's or empty; the provider minds it */
 	struct mortise_str caller; /* the calling plugin, "acme/geo"; empty: the host itself */
 	uint64_t deadline_ns;      /* on the clock of core now_ns() */
 };

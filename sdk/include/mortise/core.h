@@ -21,7 +21,7 @@ extern "C" {
 
 #define MORTISE_HEALTHY   0
 #define MORTISE_DEGRADED  1 /* serves, but not all of it or not well */
-#define MORTISE_UNHEALTHY 2 /* restart me if it stays so */
+#define MORTISE_UNHEALTHY 2 /* does not do its work; people are told, but it is not restarted */
 
 #define MORTISE_LOG_FIELDS_MAX    32   /* fields of one log line */
 #define MORTISE_LOG_SIZE_MAX      8192 /* message, keys and values together; cut there */
@@ -35,9 +35,9 @@ struct mortise_core_1 {
 	 */
 	uint64_t (*now_ns)(struct mortise_host *host);
 
-	/* [any] Write a line to the log of this installation. Never blocks: a flood
-	 * is dropped and counted. Text that is not UTF-8 is mended, control
-	 * characters are escaped. fields may be NULL when count is 0.
+	/* [any] Write a line to the log of this installation, which `mortise plugin logs`
+	 * shows. Never blocks: a flood is dropped and counted. Text that is not UTF-8 is mended,
+	 * control characters are escaped. fields may be NULL when count is 0.
 	 */
 	void (*log)(struct mortise_host *host, int32_t level, struct mortise_str message,
 		const struct mortise_field *fields, uint32_t count);
