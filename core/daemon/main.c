@@ -160,6 +160,16 @@ static void on_ready(void *user)
 	d->options.ready_fd = -1;
 }
 
+static void on_failed(void *user, const struct error *err)
+{
+	struct daemon *d = user;
+
+	tell_failure(d, err);
+	d->code = error_entry(err->code)->exit_code;
+	d->stopping = true;
+	supervisor_close(d->supervisor, true);
+}
+
 static void on_notify(struct span channel, struct span payload, void *user)
 {
 	struct daemon *d = user;
@@ -227,6 +237,7 @@ static int start_supervisor(struct daemon *d, struct error *err)
 		.listeners = d->listeners,
 		.listener_count = d->listener_count,
 		.on_ready = on_ready,
+		.on_failed = on_failed,
 		.on_closed = on_supervisor_closed,
 		.user = d };
 

@@ -218,8 +218,15 @@ static void on_end(void *user, const struct child_end *end)
 		report_end(f, end, wait_ms);
 		(void)uv_timer_start(&f->timer, on_restart, wait_ms, 0);
 	}
-	if (was_live)
+	if (was_live) {
 		f->events->on_lost(f->user, f);
+	} else if (!f->closing) {
+		struct error err = { 0 };
+
+		(void)error_set(&err, ERR_FRONT, "front %u: %s", f->slot,
+			end->rc ? end->text : "it ended before it was ready");
+		f->events->on_failed(f->user, f, &err);
+	}
 }
 
 static const struct child_events child_events = {

@@ -22,6 +22,8 @@ struct front_events {
 	void (*on_ready)(void *user, struct front *front);
 	/* A life that was live ended; what it owed is void. */
 	void (*on_lost)(void *user, struct front *front);
+	/* A life ended before it was ever live. */
+	void (*on_failed)(void *user, struct front *front, const struct error *err);
 	void (*on_table_ack)(void *user, struct front *front, uint64_t number);
 	void (*on_connected)(
 		void *user, struct front *front, const struct front_worker_connected *connected);

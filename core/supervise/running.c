@@ -787,18 +787,21 @@ const char *running_folder(const struct running *r)
 bool running_describe(const struct running *r, struct front_table_worker *out)
 {
 	const struct instance *inst = r->inst;
+	bool up = r->phase == PHASE_UP && r->worker;
 
-	if (r->phase != PHASE_UP || !r->worker || !(inst->routed || inst->draining))
+	/* What is installed keeps its routes while its worker starts or waits to: fronts find no
+	 * worker of generation 0 and say so, instead of denying that there is such a path. */
+	if (!inst->routed && !(up && inst->draining))
 		return false;
 	*out = (struct front_table_worker){
 		.installation = span_of(inst->installation->id),
-		.generation = r->generation,
+		.generation = up ? r->generation : 0,
 		.plugin = span_of(inst->plugin),
 		.version = span_of(inst->version),
 		.mount = inst->facts.mount,
 		.permissions = span_of(inst->permissions),
 		.provides = span_of(inst->provides),
-		.draining = inst->draining,
+		.draining = up && inst->draining,
 	};
 	return true;
 }

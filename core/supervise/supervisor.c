@@ -25,6 +25,7 @@
 /* The end goes in steps: no further change; fronts finish and end; plugins stop; the store's job
  * ends; the node is released. Each part calls supervisor_closing_step() when it is over. */
 #define FRONT_START_MS 15000
+#define FRONT_FAILURES 4 /* of each, until the start counts as failed */
 #define COUNTERS_BYTES (1u << 20)
 #define LEASE_RETRY_MS 500
 #define RENEWALS       3  /* in the time of a lease */
@@ -226,6 +227,20 @@ static void on_front_lost(void *user, struct front *front)
 	check_waiters(s);
 }
 
+/* At the start somebody waits: when no front comes up at all, that is said. Later they are started
+ * again for ever. */
+static void on_front_failed(void *user, struct front *front, const struct error *err)
+{
+	struct supervisor *s = user;
+
+	(void)front;
+	for (size_t f = 0; f < s->front_count; f++)
+		if (front_live(s->fronts[f]))
+			return;
+	if (++s->front_failures == FRONT_FAILURES * s->front_count && !s->ready && !s->closing)
+		s->o.on_failed(s->o.user, err);
+}
+
 static void on_table_ack(void *user, struct front *front, uint64_t number)
 {
 	struct supervisor *s = user;
@@ -273,6 +288,7 @@ static void on_front_closed(void *user, struct front *front)
 static const struct front_events front_events = {
 	.on_ready = on_front_ready,
 	.on_lost = on_front_lost,
+	.on_failed = on_front_failed,
 	.on_table_ack = on_table_ack,
 	.on_connected = on_connected,
 	.on_drained = on_drained,

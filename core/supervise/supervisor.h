@@ -39,6 +39,8 @@ struct supervisor_options {
 	size_t listener_count;
 	/* Once: a front serves, and all that shall run has been started. */
 	void (*on_ready)(void *user);
+	/* Instead: no front can be started. The caller closes. */
+	void (*on_failed)(void *user, const struct error *err);
 	/* After supervisor_close(). */
 	void (*on_closed)(void *user);
 	void *user;

@@ -38,6 +38,7 @@ struct supervisor {
 	struct front *fronts[SUPERVISOR_FRONTS_MAX];
 	uint64_t acked[SUPERVISOR_FRONTS_MAX]; /* the table that a front has */
 	int counters;                          /* memory that they share */
+	size_t front_failures;                 /* lives that never served */
 	size_t front_count;
 	size_t fronts_open; /* not closed yet */
 	struct front_start front_starts[SUPERVISOR_FRONTS_MAX];
