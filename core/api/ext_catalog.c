@@ -148,8 +148,8 @@ static int dependencies(struct ext_work *work, struct error *err)
 	rc = ext_cursor(work, "catalog.dependencies", &after, err);
 	walk.after = after.len > 0 ? text_span(&after) : SPAN_NONE;
 	if (rc == 0)
-		catalog_dependencies(
-			work->api->options.db, &work->context, &walk, on_dependencies, work);
+		catalog_dependencies(work->api->options.db, work->api->follow, &work->context,
+			&walk, on_dependencies, work);
 	text_done(&after);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "catalog/follow.h"
 #include "codec/digest.h"
 #include "codec/json.h"
 #include "http/problem.h"
@@ -33,6 +34,7 @@ int api_new(struct api **out, const struct api_options *options, struct error *e
 	api->log_folder = mem_strdup(options->log_folder);
 	api->spool_folder = mem_strdup(options->spool_folder);
 	api->routes = routes_new();
+	api->follow = follow_new(options->db);
 	list_init(&api->watches);
 	list_init(&api->streams);
 	for (size_t t = 0; rc == 0 && t < ARRAY_LENGTH(tables); t++) {
@@ -59,6 +61,7 @@ void api_free(struct api *api)
 	if (!api)
 		return;
 	routes_free(api->routes);
+	follow_free(api->follow);
 	mem_free(api->environment);
 	mem_free(api->node);
 	mem_free(api->log_folder);

@@ -28,6 +28,7 @@
 
 struct api {
 	struct api_options options;
+	struct follow *follow; /* the catalog's graph */
 	char *environment;
 	char *node;
 	char *log_folder;

@@ -114,8 +114,8 @@ static void dependencies(struct rest_call *call)
 	if (direction.data && !walk.reverse && !span_is(direction, "out"))
 		(void)error_set(&q.err, ERR_INVALID, "'direction' is 'out' or 'in'");
 	if (rest_query_end(&q))
-		catalog_dependencies(call->api->options.db, &call->context, &walk, on_page,
-			page_new(call, "dependencies", &q));
+		catalog_dependencies(call->api->options.db, call->api->follow, &call->context,
+			&walk, on_page, page_new(call, "dependencies", &q));
 	rest_query_done(&q);
 }
 

@@ -1,6 +1,8 @@
 /* A page is read with one row more than it has: whether there is a next page is then known and
- * not guessed. The closure is PostgreSQL's (catalog_closure), which walks through the policies and
- * so never passes through a service that the asker may not see. */
+ * not guessed. Dependencies are walked in the graph while the asker's view, which the database
+ * tells, is asked for; without a graph they are PostgreSQL's (catalog_closure), which walks through
+ * the policies. Neither passes through a service that the asker may not see, and the rows of both
+ * are read through the policies, so the graph can at worst show too little. */
 #include "catalog/catalog.h"
 
 #include <stdio.h>
@@ -8,7 +10,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "catalog/follow.h"
+#include "catalog/graph.h"
 #include "codec/json.h"
+#include "store/graph.h"
 #include "store/services.h"
 
 #define POSITION_MAX 600u
@@ -24,8 +29,18 @@ struct query {
 	struct text context_text;
 	unsigned depth;
 	bool reverse;
-	int64_t after_depth;
+	unsigned after_depth;
 	char *after_name;
+	struct follow *follow;
+	unsigned waits;       /* for the view, for the graph */
+	bool seen;            /* the view has come: */
+	struct error failure; /* or this */
+	char *start;
+	bool all;
+	struct text teams; /* one behind the other, with a 0 behind each */
+	size_t teams_count;
+	char *provider;
+	char *next; /* position behind the page */
 };
 
 static struct query *query_new(struct db_pool *db, unsigned limit, catalog_cb done, void *user)
@@ -37,6 +52,7 @@ static struct query *query_new(struct db_pool *db, unsigned limit, catalog_cb do
 	q->done = done;
 	q->user = user;
 	text_init(&q->context_text);
+	text_init(&q->teams);
 	return q;
 }
 
@@ -44,7 +60,11 @@ static void query_end(struct query *q, const struct error *err, json_t *result, 
 {
 	q->done(q->user, err, result, next);
 	text_done(&q->context_text);
+	text_done(&q->teams);
 	mem_free(q->after_name);
+	mem_free(q->start);
+	mem_free(q->provider);
+	mem_free(q->next);
 	mem_free(q);
 }
 
@@ -179,29 +199,35 @@ void catalog_list(struct db_pool *db, const struct db_context *context,
 /* ---- dependencies ------------------------------------------------------------------------------
  */
 
+static json_t *dependencies_of(const struct store_dependency *rows, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "id", text_of(rows[i].id),
+				"name", text_of(rows[i].name), "display_name",
+				text_of(rows[i].display_name), "type", text_of(rows[i].type),
+				"depth", (json_int_t)rows[i].depth, "via", text_of(rows[i].via)));
+	return list;
+}
+
+static char *position_of(int64_t depth, struct span name)
+{
+	return mem_printf("%lld %.*s", (long long)depth, SPAN_ARG(name));
+}
+
 static void on_closure(
 	const struct error *err, const struct store_dependency *rows, size_t n, void *user)
 {
 	struct query *q = user;
 	CLEANUP(json_freep) json_t *list = NULL;
-	char next[POSITION_MAX];
-	size_t shown = n < q->limit ? n : q->limit;
-	int len = 0;
 
-	if (!err) {
-		list = json_array();
-		for (size_t i = 0; i < shown; i++)
-			(void)json_array_append_new(list,
-				json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "id",
-					text_of(rows[i].id), "name", text_of(rows[i].name),
-					"display_name", text_of(rows[i].display_name), "type",
-					text_of(rows[i].type), "depth", (json_int_t)rows[i].depth,
-					"via", text_of(rows[i].via)));
-	}
+	if (!err)
+		list = dependencies_of(rows, n < q->limit ? n : q->limit);
 	if (!err && n > q->limit)
-		len = snprintf(next, sizeof(next), "%lld %.*s", (long long)rows[q->limit - 1].depth,
-			SPAN_ARG(rows[q->limit - 1].name));
-	query_end(q, err, list, len > 0 ? (struct span){ next, (size_t)len } : SPAN_NONE);
+		q->next = position_of(rows[q->limit - 1].depth, rows[q->limit - 1].name);
+	query_end(q, err, list, span_of(q->next));
 }
 
 static void on_start(
@@ -251,13 +277,120 @@ static bool read_position(struct query *q, struct span after)
 	if (!span_split(&rest, ' ', &depth) || !span_u64(depth, CATALOG_DEPTH_MAX, &number) ||
 		rest.len == 0)
 		return false;
-	q->after_depth = (int64_t)number;
+	q->after_depth = (unsigned)number;
 	q->after_name = mem_printf("%.*s", SPAN_ARG(rest));
 	return true;
 }
 
-void catalog_dependencies(struct db_pool *db, const struct db_context *context,
-	const struct catalog_walk *walk, catalog_cb done, void *user)
+/* ---- dependencies, in memory -------------------------------------------------------------------
+ */
+
+static void ask_database(struct query *q, struct span name)
+{
+	store_service_get(q->db, &q->context, name, on_start, q);
+}
+
+static void on_rows(
+	const struct error *err, const struct store_dependency *rows, size_t n, void *user)
+{
+	struct query *q = user;
+	CLEANUP(json_freep) json_t *list = err ? NULL : dependencies_of(rows, n);
+
+	query_end(q, err, list, err ? SPAN_NONE : span_of(q->next));
+}
+
+/* The page's rows, read as the asker. */
+static void read_rows(struct query *q, const struct graph_row *rows, size_t n)
+{
+	CLEANUP(mem_freep) struct span *ids = mem_calloc(2 * n, sizeof(*ids));
+	CLEANUP(mem_freep) int64_t *depths = mem_calloc(n, sizeof(*depths));
+
+	for (size_t i = 0; i < n; i++) {
+		ids[i] = rows[i].id;
+		ids[n + i] = rows[i].via;
+		depths[i] = rows[i].depth;
+	}
+	store_dependencies_get(q->db, &q->context,
+		&(struct store_found){ .ids = ids, .vias = ids + n, .depths = depths, .count = n },
+		on_rows, q);
+}
+
+static void walk_graph(struct query *q, struct graph *g)
+{
+	CLEANUP(mem_freep) struct graph_row *rows = mem_calloc(q->limit + 1, sizeof(*rows));
+	CLEANUP(mem_freep) struct span *teams = mem_calloc(q->teams_count, sizeof(*teams));
+	struct graph_view view = { .all = q->all,
+		.teams = teams,
+		.teams_count = q->teams_count,
+		.provider = span_of(q->provider) };
+	struct graph_walk walk = { .start = span_of(q->start),
+		.depth = q->depth,
+		.reverse = q->reverse,
+		.after_depth = q->after_depth,
+		.after_name = q->after_name ? span_of(q->after_name) : SPAN(""),
+		.limit = q->limit + 1 };
+	const char *team = q->teams.data;
+	size_t n;
+
+	for (size_t i = 0; i < q->teams_count; i++) {
+		teams[i] = span_of(team);
+		team += teams[i].len + 1;
+	}
+	n = graph_walk(g, &view, &walk, rows);
+	if (n > q->limit) {
+		n = q->limit;
+		q->next = position_of(rows[n - 1].depth, rows[n - 1].name);
+	}
+	read_rows(q, rows, n);
+}
+
+/* View and graph have come, or will not. */
+static void go_on(struct query *q)
+{
+	struct graph *g = follow_graph(q->follow);
+
+	if (--q->waits > 0)
+		return;
+	if (!q->seen)
+		query_end(q, &q->failure, NULL, SPAN_NONE);
+	else if (g)
+		walk_graph(q, g);
+	else
+		ask_database(q, span_of(q->start));
+}
+
+static void on_graph(void *user)
+{
+	go_on(user);
+}
+
+static void on_view(
+	const struct error *err, const struct store_graph_view *rows, size_t n, void *user)
+{
+	struct query *q = user;
+
+	if (err) {
+		q->failure = *err;
+	} else if (n == 1) {
+		struct db_array teams = rows[0].teams;
+		struct span team;
+
+		q->seen = true;
+		q->start = mem_printf("%.*s", SPAN_ARG(rows[0].service_id));
+		q->all = rows[0].all;
+		if (rows[0].provider.data)
+			q->provider = mem_printf("%.*s", SPAN_ARG(rows[0].provider));
+		for (; db_array_next(&teams, &team); q->teams_count++) {
+			text_append_span(&q->teams, team);
+			text_append_char(&q->teams, '\0');
+		}
+	}
+	go_on(q);
+}
+
+void catalog_dependencies(struct db_pool *db, struct follow *follow,
+	const struct db_context *context, const struct catalog_walk *walk, catalog_cb done,
+	void *user)
 {
 	struct query *q = query_new(db, walk->limit, done, user);
 
@@ -266,5 +399,11 @@ void catalog_dependencies(struct db_pool *db, const struct db_context *context,
 	copy_context(q, context);
 	/* A position comes out of a cursor that was checked: what is none begins anew. */
 	(void)read_position(q, walk->after);
-	store_service_get(db, context, walk->name, on_start, q);
+	if (!follow || follow_ask(follow, on_graph, q) < 0) {
+		ask_database(q, walk->name);
+		return;
+	}
+	q->follow = follow;
+	q->waits = 2;
+	store_graph_view(db, &q->context, walk->name, on_view, q);
 }

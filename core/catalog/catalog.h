@@ -16,6 +16,7 @@
 struct db_context;
 struct db_pool;
 struct error;
+struct follow;
 
 #define CATALOG_PAGE_MAX  999u
 #define CATALOG_DEPTH_MAX 100u
@@ -53,8 +54,10 @@ struct catalog_walk {
 };
 
 /* What the service needs, directly and through others, nearest first: [{"id","name","display_name",
- * "type","depth","via"}]. ERR_NOT_FOUND as above; ERR_INVALID: after is no position. */
-void catalog_dependencies(struct db_pool *db, const struct db_context *context,
-	const struct catalog_walk *walk, catalog_cb done, void *user);
+ * "type","depth","via"}]. follow: walk in its graph when it has one; NULL: always ask the database.
+ * ERR_NOT_FOUND as above. */
+void catalog_dependencies(struct db_pool *db, struct follow *follow,
+	const struct db_context *context, const struct catalog_walk *walk, catalog_cb done,
+	void *user);
 
 #endif

@@ -168,8 +168,9 @@ static const struct db_statement service_closure = {
 	.name = "service_closure",
 	.sql = "SELECT s.id, s.name, s.display_name, s.type, c.depth, c.via "
 	       "FROM catalog_closure($1, $2, $3, NULL) c JOIN services s ON s.id = c.id "
-	       "WHERE $4::int = 0 OR (c.depth, s.name) > ($4, $5::text) "
-	       "ORDER BY c.depth, s.name LIMIT $6",
+	       "WHERE $4::int = 0 OR c.depth > $4 OR (c.depth = $4 AND s.name COLLATE \"C\" > "
+	       "$5::text) "
+	       "ORDER BY c.depth, s.name COLLATE \"C\" LIMIT $6",
 	.params = 6,
 	.flags = DB_STATEMENT_READS,
 };
@@ -187,6 +188,42 @@ void store_service_closure(struct db_pool *db, const struct db_context *context,
 	};
 
 	store_send(db, &(struct store_query){ .statement = &service_closure,
+			       .context = context,
+			       .params = params,
+			       .shape = &dependency_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
+static const struct db_statement dependencies_get = {
+	.name = "dependencies_get",
+	.sql = "SELECT s.id, s.name, s.display_name, s.type, c.depth, c.via "
+	       "FROM unnest($1::text[], $2::text[], $3::int[]) c(id, via, depth) "
+	       "JOIN services s ON s.id = c.id AND s.deleted_at IS NULL "
+	       "ORDER BY c.depth, s.name COLLATE \"C\"",
+	.params = 3,
+	.flags = DB_STATEMENT_READS,
+};
+
+void store_dependencies_get(struct db_pool *db, const struct db_context *context,
+	const struct store_found *found, store_dependencies_cb done, void *user)
+{
+	CLEANUP(mem_freep) char *ids = NULL;
+	CLEANUP(mem_freep) char *vias = NULL;
+	CLEANUP(mem_freep) char *depths = NULL;
+	struct db_param params[3] = { store_array(found->ids, found->count, &ids),
+		store_array(found->vias, found->count, &vias) };
+	struct text list;
+
+	text_init(&list);
+	text_append_char(&list, '{');
+	for (size_t i = 0; i < found->count; i++)
+		text_printf(&list, "%s%lld", i ? "," : "", (long long)found->depths[i]);
+	text_append_char(&list, '}');
+	depths = text_take(&list);
+	text_done(&list);
+	params[2] = DB_STR(depths);
+	store_send(db, &(struct store_query){ .statement = &dependencies_get,
 			       .context = context,
 			       .params = params,
 			       .shape = &dependency_shape,

@@ -104,6 +104,17 @@ struct store_closure {
 void store_service_closure(struct db_pool *db, const struct db_context *context,
 	const struct store_closure *closure, store_dependencies_cb done, void *user);
 
+/* Rows of services that a walk has found, in the order of their depths and names; those that the
+ * asker may not see, or that are gone, are left out. */
+struct store_found {
+	const struct span *ids;
+	const struct span *vias;
+	const int64_t *depths;
+	size_t count; /* at most STORE_ROWS_MAX */
+};
+void store_dependencies_get(struct db_pool *db, const struct db_context *context,
+	const struct store_found *found, store_dependencies_cb done, void *user);
+
 /* Bulk writing. The provider is the installation id, equal to the context's plugin, when a plugin
  * asks. sync: 0 for none. operation: an operation key, or none; a second call with it gives the
  * first one's answer. The text is the answer's JSON (schema/README.md). */

@@ -164,16 +164,16 @@ TEST(catalog_catalog__a_walk_is_nearest_first_and_passes_through_nothing_hidden)
 	struct scene s;
 
 	open_scene(&s);
-	catalog_dependencies(s.pool, &s.as_admin, &walk, on_result, &s);
+	catalog_dependencies(s.pool, NULL, &s.as_admin, &walk, on_result, &s);
 	wait_answer(&s);
 	EXPECT_STR(names(&s), "s2 s5 s3 s6 ");
 	walk.depth = 100;
-	catalog_dependencies(s.pool, &s.as_amy, &walk, on_result, &s);
+	catalog_dependencies(s.pool, NULL, &s.as_amy, &walk, on_result, &s);
 	wait_answer(&s);
 	EXPECT_STR(names(&s), "s5 "); /* s6 is hidden, so s7 is out of reach */
 	walk.name = SPAN("s3");
 	walk.reverse = true;
-	catalog_dependencies(s.pool, &s.as_admin, &walk, on_result, &s);
+	catalog_dependencies(s.pool, NULL, &s.as_admin, &walk, on_result, &s);
 	wait_answer(&s);
 	EXPECT_STR(names(&s), "s2 s1 ");
 	close_scene(&s);
@@ -189,7 +189,7 @@ TEST(catalog_catalog__a_walk_comes_in_pages_too)
 	open_scene(&s);
 	do {
 		walk.after = span_of(after);
-		catalog_dependencies(s.pool, &s.as_admin, &walk, on_result, &s);
+		catalog_dependencies(s.pool, NULL, &s.as_admin, &walk, on_result, &s);
 		wait_answer(&s);
 		(void)strncat(all, names(&s), sizeof(all) - strlen(all) - 1);
 		(void)snprintf(after, sizeof(after), "%s", s.next);
