@@ -276,7 +276,8 @@ TEST(stage_job__rights_are_dropped_before_the_package_is_read)
 
 	if (geteuid() != 0)
 		return;
-	/* A process that changed its uid cannot be traced, which LeakSanitizer needs at its exit. */
+	/* A process that changed its uid cannot be traced, which LeakSanitizer needs at its exit.
+	 */
 	(void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 	fixture_init(&f);
 	job_init(&job, &f);
