@@ -11,7 +11,9 @@
 #define HEALTH_INTERVAL_MS 5000
 #define HEALTH_TIMEOUT_MS  2000
 #define HEALTH_FAILURES    3
-#define DEADLINE_MS        30000
+/* Of a route that names none; package/manifest.c says the same. */
+#define DEADLINE_MS 30000
+#define BODY_LIMIT  (UINT64_C(1) << 20)
 
 static struct span member_text(const json_t *object, const char *key)
 {
@@ -55,7 +57,7 @@ static void read_routes(struct facts *f, const json_t *array)
 		r->pattern = span_of(pattern);
 		r->scope = member_text(route, "scope");
 		r->deadline_ms = (uint32_t)member_number(route, "deadline_ms", DEADLINE_MS);
-		r->body_limit = member_number(route, "body_limit", 0);
+		r->body_limit = member_number(route, "body_limit", BODY_LIMIT);
 	}
 }
 

@@ -30,7 +30,7 @@ struct facts_route {
 	struct span pattern; /* the whole path: /api/<mount><pattern of the manifest> */
 	struct span scope;
 	uint32_t deadline_ms;
-	uint64_t body_limit; /* 0: the host's */
+	uint64_t body_limit; /* 0: no body */
 };
 
 struct facts_list {
