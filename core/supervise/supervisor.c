@@ -177,7 +177,8 @@ void supervisor_publish(struct supervisor *s, lifecycle_done_cb done, void *arg)
 
 	s->table++;
 	snapshot_init(&shot, s);
-	for (size_t f = 0; f < s->front_count; f++)
+	/* A table without what the rows name would deny that there are such paths. */
+	for (size_t f = 0; f < s->front_count && s->rows_known; f++)
 		if (s->fronts[f])
 			front_table(s->fronts[f], &shot.table);
 	snapshot_done(&shot);
@@ -213,9 +214,11 @@ static void on_front_ready(void *user, struct front *front)
 
 	s->acked[front_slot(front)] = 0;
 	each_running(r, s) running_front_ready(r, front);
-	snapshot_init(&shot, s);
-	front_table(front, &shot.table);
-	snapshot_done(&shot);
+	if (s->rows_known) {
+		snapshot_init(&shot, s);
+		front_table(front, &shot.table);
+		snapshot_done(&shot);
+	}
 	supervisor_check_ready(s);
 }
 
@@ -464,9 +467,11 @@ static void hook_settled(void *user)
 {
 	struct supervisor *s = user;
 
-	if (!s->swept)
+	if (!s->rows_known) {
+		s->rows_known = true;
 		uploads_sweep(s->uploads);
-	s->swept = true;
+		supervisor_publish(s, NULL, NULL);
+	}
 	supervisor_check_ready(s);
 }
 

@@ -64,7 +64,7 @@ struct supervisor {
 	struct uploads *uploads;
 	struct trust *trust;
 	struct jobs *jobs;
-	bool swept;
+	bool rows_known; /* after the first pass: the store is swept, fronts get tables */
 	bool ready;
 	bool closing;
 	bool fast;

@@ -66,3 +66,23 @@ def test_a_killed_supervisor_leaves_no_orphan_and_the_next_start_converges(host)
     host.up()
     assert eventually(lambda: host.status('/api/hello/ping') == 200, timeout=5.0)
     assert {item['state'] for item in host.json('plugin', 'list')} == {'installed'}
+
+
+def test_an_installed_plugin_is_never_denied_while_the_host_starts(host):
+    address = host.address
+    seen, stop = set(), threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            seen.add(host.status('/api/hello/ping'))
+    host.down()
+    (host.data / 'listen').write_text(address)
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    host.up(env={'MORTISE_LISTEN': address})
+    assert eventually(lambda: host.status('/api/hello/ping') == 200, timeout=5.0)
+    stop.set()
+    for asker in askers:
+        asker.join()
+    assert 200 in seen and seen <= {None, 200, 503}, seen
