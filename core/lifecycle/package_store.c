@@ -226,6 +226,8 @@ static int open_source(int *out, int root, const char *path, struct error *err)
 	fd = openat(folder, component, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd == -1 && errno == ENOENT)
 		return error_set(err, ERR_NOT_FOUND, "'%s' is missing", path);
+	if (fd == -1 && (errno == ELOOP || errno == ENXIO))
+		return error_set(err, ERR_PACKAGE_CHANGED, "'%s' is not a regular file", path);
 	if (fd == -1)
 		return error_set_errno(err, errno, "open '%s'", path);
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
