@@ -58,7 +58,7 @@ int error_wrap(struct error *err, const char *format, ...)
 	size_t len;
 
 	if (!err)
-		return 0;
+		return ERR_INTERNAL;
 	memcpy(inner, err->text, sizeof(inner));
 	va_start(args, format);
 	(void)vsnprintf(err->text, sizeof(err->text), format, args);
@@ -73,7 +73,7 @@ int error_fix(struct error *err, const char *format, ...)
 	va_list args;
 
 	if (!err)
-		return 0;
+		return ERR_INTERNAL;
 	va_start(args, format);
 	(void)vsnprintf(err->fix, sizeof(err->fix), format, args);
 	va_end(args);

@@ -42,10 +42,11 @@ __attribute__((format(printf, 3, 4))) int error_set(
 __attribute__((format(printf, 3, 4))) int error_set_errno(
 	struct error *err, int errnum, const char *format, ...);
 
-/* Put "context: " before the text; returns the code that err holds (or 0 for NULL). */
+/* Put "context: " before the text; returns the code that err holds. NULL knows no code: it gives
+ * ERR_INTERNAL, a failure all the same; where the code matters, return the one in hand. */
 __attribute__((format(printf, 2, 3))) int error_wrap(struct error *err, const char *format, ...);
 
-/* Say how to fix this very case, in place of the code's general advice. Returns err's code. */
+/* Say how to fix this very case, in place of the code's general advice. Returns as error_wrap(). */
 __attribute__((format(printf, 2, 3))) int error_fix(struct error *err, const char *format, ...);
 
 /* The table's entry of a code, never NULL: what is in no table is INTERNAL. */

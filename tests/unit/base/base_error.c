@@ -16,6 +16,13 @@ TEST(base_error__wrap_puts_the_context_first)
 	EXPECT_STR(error_advice(&err), "run 'mortise plugin list'");
 }
 
+TEST(base_error__a_failure_that_nobody_reads_is_a_failure)
+{
+	EXPECT_INT(error_set(NULL, ERR_NOT_FOUND, "no row"), ==, ERR_NOT_FOUND);
+	EXPECT_INT(error_wrap(NULL, "plugin"), <, 0);
+	EXPECT_INT(error_fix(NULL, "look"), <, 0);
+}
+
 TEST(base_error__the_reason_of_errno_is_last)
 {
 	struct error err = { 0 };
