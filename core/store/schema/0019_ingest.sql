@@ -72,6 +72,9 @@ LANGUAGE plpgsql SET search_path FROM CURRENT
 	SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.apply');
+	-- Read once: enum_range() looks its values up at every call.
+	types constant text[] := enum_range(NULL::service_type)::text[];
+	lifecycles constant text[] := enum_range(NULL::lifecycle_stage)::text[];
 	batch catalog_entity[];
 	conflicts jsonb := '[]';
 	bad jsonb;
@@ -97,8 +100,8 @@ BEGIN
 			WHEN coalesce(x.key, '') = '' OR length(x.key) > 512 OR coalesce(x.name, '') = '' OR length(x.name) > 255
 				OR length(x.team) > 100 OR length(x.team_display_name) > 255 OR length(x.display_name) > 255
 				OR length(x.repository_url) > 500 OR length(x.documentation_url) > 500
-				OR x.raw_type IS NOT NULL AND x.raw_type <> ALL (enum_range(NULL::service_type)::text[])
-				OR x.raw_lifecycle IS NOT NULL AND x.raw_lifecycle <> ALL (enum_range(NULL::lifecycle_stage)::text[])
+				OR x.raw_type IS NOT NULL AND x.raw_type <> ALL (types)
+				OR x.raw_lifecycle IS NOT NULL AND x.raw_lifecycle <> ALL (lifecycles)
 				OR 'object' <> ANY (ARRAY[coalesce(jsonb_typeof(x.labels), 'object'), coalesce(jsonb_typeof(x.annotations), 'object'), coalesce(jsonb_typeof(x.metadata), 'object')])
 				OR coalesce(jsonb_typeof(x.tags), 'array') <> 'array'
 				THEN 'invalid'
@@ -109,8 +112,8 @@ BEGIN
 			SELECT j.n, r.key, r.name, r.team, r.team_display_name, r.display_name, r.repository_url, r.documentation_url, r.type AS raw_type,
 				r.lifecycle AS raw_lifecycle, r.labels, r.annotations, r.metadata, r.tags,
 				ROW(r.key, r.name, coalesce(nullif(r.display_name, ''), r.name), r.description,
-					CASE WHEN r.type = ANY (enum_range(NULL::service_type)::text[]) THEN r.type::service_type ELSE 'service' END,
-					CASE WHEN r.lifecycle = ANY (enum_range(NULL::lifecycle_stage)::text[]) THEN r.lifecycle::lifecycle_stage ELSE 'production' END,
+					CASE WHEN r.type = ANY (types) THEN r.type::service_type ELSE 'service' END,
+					CASE WHEN r.lifecycle = ANY (lifecycles) THEN r.lifecycle::lifecycle_stage ELSE 'production' END,
 					json_texts(r.tags), coalesce(r.labels, '{}'), coalesce(r.annotations, '{}'),
 					coalesce(r.metadata, '{}') || jsonb_strip_nulls(jsonb_build_object('homepage', r.homepage, 'version', r.version)),
 					r.repository_url, r.documentation_url, r.team, r.team_display_name, NULL, NULL, NULL)::catalog_entity AS e
@@ -213,6 +216,7 @@ LANGUAGE plpgsql SET search_path FROM CURRENT
 	SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
 	done call_operations := operation_find(p_operation, 'catalog.relate');
+	types constant text[] := enum_range(NULL::relationship_type)::text[]; -- read once, as above
 	batch catalog_edge[];
 	v_missing bigint;
 	v_sample jsonb;
@@ -239,12 +243,12 @@ BEGIN
 		LEFT JOIN services n ON g.target IS NULL AND n.name = g.target_name AND n.deleted_at IS NULL
 	), usable AS (
 		SELECT DISTINCT ON (source_id, target_id, type) ROW(source_id, target_id, type::relationship_type, metadata, strength, NULL, NULL)::catalog_edge AS e FROM resolved
-		WHERE source_id <> target_id AND type = ANY (enum_range(NULL::relationship_type)::text[])
+		WHERE source_id <> target_id AND type = ANY (types)
 	)
 	SELECT coalesce((SELECT array_agg(e) FROM usable), '{}'),
-		(SELECT count(*) FROM resolved WHERE source_id IS NULL OR target_id IS NULL OR type <> ALL (enum_range(NULL::relationship_type)::text[])),
+		(SELECT count(*) FROM resolved WHERE source_id IS NULL OR target_id IS NULL OR type <> ALL (types)),
 		(SELECT coalesce(jsonb_agg(m), '[]') FROM (SELECT jsonb_strip_nulls(jsonb_build_object('source', source, 'target', coalesce(target, target_name), 'type', type)) AS m
-			FROM resolved WHERE source_id IS NULL OR target_id IS NULL OR type <> ALL (enum_range(NULL::relationship_type)::text[]) LIMIT 20) few)
+			FROM resolved WHERE source_id IS NULL OR target_id IS NULL OR type <> ALL (types) LIMIT 20) few)
 	INTO batch, v_missing, v_sample;
 
 	-- Looked up by source alone (|| '' keeps the index on target away): a source has tens of edges, a popular target has tens of thousands.
