@@ -64,6 +64,7 @@ static void tell_done(struct call *c, int32_t rc, struct mortise_call_result_1 *
 	host_enter(h, "call.done", NULL);
 	c->done(h->self, c->user, rc, result);
 	host_leave(h);
+	host_settle(h);
 }
 
 static void tell_failed(struct call *c, int32_t rc, const char *text)

@@ -546,9 +546,12 @@ uint32_t host_routes(const struct host *h, const struct span **names)
 /* What is open is counted before it is ended, the rest once stop() had its chance to end it. */
 #define REPORT_AT_STOP (1u << ENTRY_REQUEST | 1u << ENTRY_INCOMING)
 
-/* Open for the plugin, or still on its way to a front. */
+/* Open for the plugin, still on its way to a front, or what the plugin itself waits for: a drain()
+ * that saves something does it by a call. */
 static bool anything_open(const struct host *h)
 {
+	if (h->ledger.counts[ENTRY_CALL] || h->ledger.counts[ENTRY_WORK])
+		return true;
 	list_for_each(struct peer, p, &h->peers, link) {
 		if (p->channel && (p->requests.count || p->incoming.count))
 			return true;

@@ -71,8 +71,9 @@ struct mortise_plugin {
 	int32_t (*start)(struct mortise_instance *self, struct mortise_error *err);
 
 	/* [home] No new request, call or probe comes from now on; finish those that are
-	 * open within deadline_ms. stop() follows when none is left, at the latest then,
-	 * after on_gone for what is still open. May be NULL.
+	 * open within deadline_ms. stop() follows when none is left, nor a call or work of
+	 * your own, so that what is begun here can end; at the latest at the deadline, after
+	 * on_gone for what is still open. May be NULL.
 	 */
 	void (*drain)(struct mortise_instance *self, uint32_t deadline_ms);
 

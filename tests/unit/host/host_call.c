@@ -226,3 +226,35 @@ TEST(host_call__an_incoming_call_that_is_gone_is_told_to_the_plugin)
 	EXPECT_INT(f->on_call_rc, ==, ERR_UNAVAIL);
 	bed_done(&b);
 }
+
+TEST(host_call__a_drain_waits_for_the_plugins_own_calls)
+{
+	struct bed b;
+	struct front *f = serve(&b);
+
+	(void)front_get(f, 1, "many", "");
+	host_drain(b.host, 30000);
+	for (int turn = 0; turn < 20; turn++)
+		(void)uv_run(&b.loop, UV_RUN_ONCE);
+	EXPECT_INT(b.drained, ==, 0);
+	front_close(f);
+	BED_RUN_UNTIL(&b, b.drained);
+	host_stop(b.host, 1000);
+	BED_RUN_UNTIL(&b, b.stopped);
+	EXPECT_STR(b.leftovers.data, "");
+	bed_done(&b);
+}
+
+TEST(host_call__a_drain_ends_at_its_deadline_though_a_call_is_out)
+{
+	struct bed b;
+	struct front *f = serve(&b);
+
+	(void)front_get(f, 1, "many", "");
+	host_drain(b.host, 20);
+	BED_RUN_UNTIL(&b, b.drained);
+	host_stop(b.host, 1000);
+	BED_RUN_UNTIL(&b, b.stopped);
+	EXPECT_CONTAINS(b.leftovers.data, "call kv/1 get ");
+	bed_done(&b);
+}

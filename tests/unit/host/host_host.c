@@ -159,6 +159,21 @@ TEST(host_host__what_stop_leaves_is_reported_by_kind_and_undone)
 	bed_done(&b);
 }
 
+TEST(host_host__a_drain_waits_for_the_plugins_own_work)
+{
+	struct bed b;
+
+	bed_init(&b, "steps", "leave", NULL, NULL);
+	bed_serve(&b);
+	host_drain(b.host, 30000);
+	BED_RUN_UNTIL(&b, b.drained);
+	EXPECT_CONTAINS(b.log.data, "worked\n");
+	host_stop(b.host, 5000);
+	BED_RUN_UNTIL(&b, b.stopped);
+	EXPECT_STR(b.leftovers.data, "timer  2\n");
+	bed_done(&b);
+}
+
 TEST(host_host__work_that_does_not_return_is_left_at_the_deadline)
 {
 	static struct bed b; /* stays, as the instance does, until the process ends */
