@@ -426,9 +426,11 @@ json_t *rest_real(double number)
 
 bool rest_wants_events(const struct rest_call *call)
 {
-	struct span accept = http_head_get(http_request_head(call->request), HTTP_HEADER_ACCEPT);
+	const struct http_head *head = http_request_head(call->request);
+	struct span accept = http_head_get(head, HTTP_HEADER_ACCEPT);
 
-	return accept.len > 0 &&
+	/* A stream without a body would hold up what follows on the connection, and for nothing. */
+	return head->method != HTTP_METHOD_HEAD && accept.len > 0 &&
 	       memmem(accept.data, accept.len, "text/event-stream", strlen("text/event-stream"));
 }
 
