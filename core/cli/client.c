@@ -316,6 +316,8 @@ static int transfer(struct cli *cli, const struct client_request *request, struc
 	url = mem_printf("%s%s", client->base, request->path);
 	curl_easy_reset(client->curl);
 	curl_easy_setopt(client->curl, CURLOPT_URL, url);
+	/* What a name holds is the host's to judge: '..' must not reach another resource. */
+	curl_easy_setopt(client->curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "127.0.0.1,::1,localhost");
 	curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->reason);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -19,11 +20,14 @@
 static int upload(struct cli *cli, const char *path, json_t **out, struct error *err)
 {
 	CLEANUP(io_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
 
 	if (fd == -1 && errno == ENOENT)
 		return error_set(err, ERR_NOT_FOUND, "no package file '%s'", path);
-	if (fd == -1)
+	if (fd == -1 || fstat(fd, &st) == -1)
 		return error_set_errno(err, errno, "open '%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERR_USAGE, "'%s' is no file", path);
 	return client_send(cli,
 		&(struct client_request){ .method = "POST",
 			.path = "/v1/packages",
@@ -105,12 +109,23 @@ static int plugin_path(
 {
 	CLEANUP(json_freep) json_t *list = NULL;
 	const char *name = cli->arguments[0], *found = NULL;
+	const char *plugin = strchr(name, '/');
 	json_t *item;
 	size_t i;
 	int rc;
 
-	if (strchr(name, '/')) {
-		*out = mem_printf("/v1/%s/%s%s", collection, name, suffix);
+	if (plugin) {
+		CLEANUP(mem_freep) char *publisher = mem_printf("%.*s", (int)(plugin - name), name);
+		struct text path;
+
+		text_init(&path);
+		text_printf(&path, "/v1/%s/", collection);
+		client_escape(&path, publisher);
+		text_append_char(&path, '/');
+		client_escape(&path, plugin + 1);
+		text_append_string(&path, suffix);
+		*out = text_take(&path);
+		text_done(&path);
 		return 0;
 	}
 	rc = client_get(cli, "/v1/plugins?limit=500", &list, err);

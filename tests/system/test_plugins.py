@@ -1,4 +1,5 @@
 """The life of a plugin, from its package to its removal."""
+import http.client
 import json
 
 import pytest
@@ -105,3 +106,25 @@ def test_a_revoked_key_starts_nothing_that_is_already_stored(new_host, publisher
     host.ok('plugin', 'uninstall', 'hello', '--yes')
     status, _, body = host.request('POST', '/v1/installations', body={'plugin': 'mortise/hello', 'version': '1.0.0'})
     assert status == 422 and json.loads(body)['code'] == 'MRT-2008'
+
+
+def test_a_name_reaches_no_other_resource(host):
+    for name in ('../plugins/mortise/hello', 'mortise/hello?limit=1', 'mortise/hello/versions', '../whoami'):
+        done = host.cli('plugin', 'show', name)
+        assert done.returncode != 0 and done.stdout == '', (name, done.stdout)
+
+
+def test_what_is_no_file_is_no_package(host, tmp_path):
+    for path in (tmp_path, '/dev/null'):
+        done = host.cli('plugin', 'install', path, '--yes')
+        assert done.returncode == 2 and str(path) in done.stderr, done.stderr
+
+
+def test_head_of_a_stream_ends_and_holds_nothing_up(host):
+    connection = http.client.HTTPConnection(host.address, timeout=10)
+    fields = {'Authorization': 'Bearer ' + host.token, 'Accept': 'text/event-stream'}
+    for path in ('/v1/installations/mortise/hello/logs', '/livez'):
+        connection.request('HEAD', path, headers=fields)
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read() == b''
+    connection.close()
