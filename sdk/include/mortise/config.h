@@ -1,8 +1,9 @@
 /* config.h - mortise.config/1 and mortise.config.apply/1: what an administrator set
  *
  * The configuration is one JSON object: the manifest's defaults with the
- * installation's own values over them, valid under the manifest's schema. A
- * plugin that does not offer mortise.config.apply/1 is restarted when it changes.
+ * installation's own values over them, valid under the manifest's schema. It is
+ * set at install and holds as long as the installation; ABI 1.0 has the way to
+ * change it under a running plugin, the supervisor does not use it yet.
  */
 #ifndef MORTISE_CONFIG_H
 #define MORTISE_CONFIG_H
