@@ -97,7 +97,7 @@ static void move_all(struct list *from, struct list *to)
 }
 
 /* Answer those who wait in the list now; they may ask again at once. */
-static void answer(struct follow *f, struct list *waiters)
+static void answer(struct list *waiters)
 {
 	struct list now;
 
@@ -134,7 +134,7 @@ static void drop(struct follow *f)
 	move_all(&f->for_next, &all);
 	move_all(&f->for_refill, &all);
 	move_all(&f->for_next_refill, &all);
-	answer(f, &all);
+	answer(&all);
 }
 
 /* Rows into the graph; false: they do not fit. */
@@ -237,7 +237,7 @@ static void on_refill(
 	clear(&f->refilling);
 	if (f->state != FOLLOW_LIVE)
 		return;
-	answer(f, &f->for_refill);
+	answer(&f->for_refill);
 	if (f->state == FOLLOW_LIVE && !f->refill_out && f->dirty.count > 0)
 		begin_refill(f);
 }
@@ -291,7 +291,7 @@ static void serve(struct follow *f)
 	} else if (f->refill_out) {
 		move_all(&f->for_feed, &f->for_refill);
 	} else {
-		answer(f, &f->for_feed);
+		answer(&f->for_feed);
 	}
 }
 
