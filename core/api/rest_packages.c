@@ -71,6 +71,16 @@ static void on_keys(
 	rest_created(call, 201, location, json_incref(u->answer));
 }
 
+static json_t *lines_of(struct span lines)
+{
+	json_t *list = json_array();
+	struct span line;
+
+	while (lines.len && span_split(&lines, '\n', &line))
+		(void)json_array_append_new(list, rest_text(line));
+	return list;
+}
+
 static void on_staged(void *user, const struct front_staged *message)
 {
 	struct upload *u = user;
@@ -92,9 +102,10 @@ static void on_staged(void *user, const struct front_staged *message)
 		rest_problem(call, &err);
 		return;
 	}
-	u->answer = json_pack("{s:o, s:o, s:o, s:I, s:o}", "digest", rest_text(message->digest),
-		"name", rest_text(message->name), "version", rest_text(message->version), "size",
-		(json_int_t)u->size, "manifest", rest_raw(message->manifest));
+	u->answer = json_pack("{s:o, s:o, s:o, s:I, s:o, s:o}", "digest",
+		rest_text(message->digest), "name", rest_text(message->name), "version",
+		rest_text(message->version), "size", (json_int_t)u->size, "manifest",
+		rest_raw(message->manifest), "warnings", lines_of(message->warnings));
 	u->key_id = mem_printf("%.*s", SPAN_ARG(message->signer));
 	rest_begin(call);
 	store_trust_keys_list(call->api->options.db, &call->context, on_keys, u);

@@ -94,7 +94,7 @@ LAYOUT(front_worker_connect, F(front_worker_connect, installation),
 	F(front_worker_connect, generation), F(front_worker_connect, path))
 LAYOUT(front_staged, F(front_staged, rc), F(front_staged, text), F(front_staged, fix),
 	F(front_staged, digest), F(front_staged, name), F(front_staged, version),
-	F(front_staged, manifest), F(front_staged, signer))
+	F(front_staged, manifest), F(front_staged, signer), F(front_staged, warnings))
 LAYOUT(front_notify, F(front_notify, topic), F(front_notify, payload))
 LAYOUT(front_stop, F(front_stop, deadline_ms))
 

@@ -337,6 +337,7 @@ struct front_staged { /* id: that of FRONT_STAGE */
 	struct span version;
 	struct span manifest; /* JSON, as signed */
 	struct span signer;   /* key id */
+	struct span warnings; /* a line each */
 };
 
 struct front_notify { /* a NOTIFY of the database, passed on */

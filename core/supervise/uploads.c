@@ -49,7 +49,7 @@ struct job {
 	lifecycle_done_cb done;
 	void *arg;
 	/* What stage found. */
-	char *digest, *name, *version, *manifest, *key_id;
+	char *digest, *name, *version, *manifest, *key_id, *warnings;
 	struct package_store_content content;
 	char staging[32];
 	struct error err;
@@ -84,6 +84,7 @@ static void job_free(struct job *j)
 	mem_free(j->version);
 	mem_free(j->manifest);
 	mem_free(j->key_id);
+	mem_free(j->warnings);
 	package_store_content_done(&j->content);
 	mem_free(j->keep);
 	mem_free(j);
@@ -105,6 +106,7 @@ static void answer(struct job *j, const struct error *err)
 		m.version = span_of(j->version);
 		m.manifest = span_of(j->manifest);
 		m.signer = span_of(j->key_id);
+		m.warnings = span_of(j->warnings);
 	}
 	front_staged(j->front, j->id, &m);
 }
@@ -359,6 +361,23 @@ static char *text_of(struct span s)
 	return mem_printf("%.*s", SPAN_ARG(s));
 }
 
+/* A line each; what stage says of a package never holds a line of its own. */
+static char *lines_of(struct protocol_spans list)
+{
+	struct text t;
+	char *lines;
+
+	text_init(&t);
+	for (uint32_t i = 0; i < list.count; i++) {
+		if (i)
+			text_append_char(&t, '\n');
+		text_append_span(&t, list.items[i]);
+	}
+	lines = text_take(&t);
+	text_done(&t);
+	return lines;
+}
+
 static int take_result(struct job *j, const struct stage_package_result *r)
 {
 	uint8_t digest[SHA256_SIZE];
@@ -391,6 +410,7 @@ static int take_result(struct job *j, const struct stage_package_result *r)
 	j->version = text_of(r->version);
 	j->manifest = text_of(r->manifest);
 	j->key_id = text_of(r->key_id);
+	j->warnings = lines_of(r->warnings);
 	return 0;
 }
 

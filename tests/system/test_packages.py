@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, run
+from conftest import BUILD, SOURCE, run
 
 HELLO = BUILD / 'plugins' / 'hello' / 'hello.package'
 
@@ -87,3 +87,19 @@ def test_a_private_key_is_for_its_owner_alone(publisher, tmp_path):
     loose.chmod(0o644)
     done = run('package', 'build', HELLO, '--key', loose, '--output', tmp_path / 'x.mpk')
     assert done.returncode != 0 and not (tmp_path / 'x.mpk').exists()
+
+
+def test_exported_symbols_are_warned_of_at_build_and_at_upload(publisher, new_host, tmp_path):
+    folder = tmp_path / 'package'
+    shutil.copytree(HELLO, folder)
+    source = tmp_path / 'loud.c'
+    source.write_text(f'#include "{SOURCE}/plugins/hello/hello.c"\nint everyone_sees_me(void);\nint everyone_sees_me(void) {{ return 1; }}\n')
+    subprocess.run(['cc', '-shared', '-fPIC', '-I', SOURCE / 'sdk' / 'include', '-o', next(folder.rglob('hello.so')), source], check=True)
+    done = run('package', 'build', folder, '--key', publisher.key, '--output', tmp_path / 'loud.mpk')
+    assert done.returncode == 0 and 'everyone_sees_me' in done.stderr and 'visibility' in done.stderr
+    host = new_host()
+    host.up()
+    host.trust(publisher)
+    done = host.cli('plugin', 'install', tmp_path / 'loud.mpk', '--yes')
+    assert done.returncode == 0 and 'everyone_sees_me' in done.stderr
+    assert host.status('/api/hello/ping') == 200
