@@ -43,6 +43,14 @@ static void on_get(const struct error *err, const struct store_kv *rows, size_t 
 	char etag[ETAG_SIZE];
 	json_t *result;
 
+	if (err && err->code == ERR_NOT_FOUND) {
+		struct span key = ext_string(work, "key");
+		struct error missing;
+
+		(void)error_set(&missing, ERR_NOT_FOUND, "no key '%.*s'", SPAN_ARG(key));
+		ext_fail(work, &missing);
+		return;
+	}
 	if (err || n != 1) {
 		ext_fail(work, err);
 		return;

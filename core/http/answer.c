@@ -244,7 +244,8 @@ void http_body_consumed(struct http_request *request, size_t n)
 
 static bool bodiless(const struct http_request *request, int status)
 {
-	return request->head.method == HTTP_METHOD_HEAD || status == 204 || status == 304;
+	return request->head.method == HTTP_METHOD_HEAD || status == 204 || status == 205 ||
+	       status == 304;
 }
 
 /* Written by the server alone, because they are the connection's, not the answer's. */
@@ -318,7 +319,8 @@ static char *put_framing(struct http_request *request, char *p, int status, uint
 		p = PUT(p, "Transfer-Encoding: chunked\r\n");
 	} else if (length != HTTP_LENGTH_UNKNOWN && status != 204) {
 		p = PUT(p, "Content-Length: ");
-		p = put_decimal(p, length);
+		/* A 205 says that it has none (RFC 9110 section 15.3.6). */
+		p = put_decimal(p, status == 205 ? 0 : length);
 		p = PUT(p, "\r\n");
 	}
 	close = must_close(request);

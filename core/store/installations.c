@@ -49,6 +49,7 @@ static void read_listed(struct db_row *r, struct store_installation *i)
 	i->plugin_name = db_row_text(r);
 	i->display_name = db_row_text(r);
 	i->state = db_row_text(r);
+	i->health = db_row_text(r);
 }
 STORE_SHAPE(listed_shape, struct store_installation, read_listed, store_installations_cb);
 
@@ -65,10 +66,18 @@ static void read_of_node(struct db_row *r, struct store_installation *i)
 }
 STORE_SHAPE(of_node_shape, struct store_installation, read_of_node, store_installations_cb);
 
+/* The worst of its workers' health as last sampled; where none runs, what the installation keeps.
+ */
+#define HEALTH_NOW                                                                                 \
+	"coalesce((SELECT h.health FROM plugin_instances h WHERE h.installation_id = i.id "        \
+	"AND h.pid IS NOT NULL ORDER BY array_position(ARRAY['unhealthy', 'degraded', 'unknown', " \
+	"'healthy']::health_status[], h.health) LIMIT 1), i.health_status)"
+
 static const struct db_statement installations_of_node = {
 	.name = "installations_of_node",
 	.sql = "SELECT " INSTALLATION_COLUMNS ", p.name, p.display_name, "
-	       "coalesce(t.state, 'available'), k.manifest, k.key_id, t.version, t.digest, "
+	       "coalesce(t.state, 'available'), " HEALTH_NOW
+	       ", k.manifest, k.key_id, t.version, t.digest, "
 	       "t.generation, t.restarts, t.failure "
 	       "FROM plugin_installations i JOIN plugins p ON p.id = i.plugin_id "
 	       "LEFT JOIN plugin_instances t ON t.installation_id = i.id AND t.node_id = $1 "
@@ -101,7 +110,7 @@ static const struct db_statement installations_list = {
 	.name = "installations_list",
 	.sql = "SELECT " INSTALLATION_COLUMNS ", p.name, p.display_name, "
 	       "state_of(ARRAY(SELECT t.state FROM plugin_instances t "
-	       "WHERE t.installation_id = i.id)) "
+	       "WHERE t.installation_id = i.id)), " HEALTH_NOW " "
 	       "FROM plugin_installations i JOIN plugins p ON p.id = i.plugin_id "
 	       "WHERE i.uninstalled_at IS NULL AND ($1::text IS NULL OR i.environment = $1) "
 	       "AND ($2::text IS NULL OR p.name = $2) AND ($3::text IS NULL OR p.name > $3) "

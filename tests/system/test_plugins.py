@@ -1,6 +1,8 @@
 """The life of a plugin, from its package to its removal."""
 import http.client
 import json
+import os
+import subprocess
 
 import pytest
 from conftest import BUILD, eventually
@@ -23,7 +25,8 @@ def test_list_show_health_and_history_say_so(host, hello):
     item = host.json('plugin', 'list')[0]
     assert item['plugin'] == 'mortise/hello' and item['state'] == 'installed'
     assert host.json('plugin', 'show', 'hello')['name'] == 'mortise/hello'
-    assert eventually(lambda: host.json('plugin', 'health', 'hello')['health'] == 'healthy')
+    assert eventually(lambda: host.json('plugin', 'health', 'hello')['health'] == 'healthy', timeout=10)
+    assert host.json('plugin', 'list')[0]['health'] == 'healthy'
     change = host.json('history')[0]
     assert (change['action'], change['state'], change['reason']) == ('install', 'done', 'CHG-1')
     phases = [phase['name'] for phase in host.json('history', change['number'])['phases']]
@@ -128,3 +131,14 @@ def test_head_of_a_stream_ends_and_holds_nothing_up(host):
         answer = connection.getresponse()
         assert answer.status == 200 and answer.read() == b''
     connection.close()
+
+
+def test_what_a_plugin_says_cannot_move_the_cursor_or_forge_a_line(host):
+    log = host.data / 'logs' / 'mortise.hello.log'
+    line = {'time': '2026-01-01T00:00:00Z', 'level': 'info', 'message': 'a\r\nb\x1b[2J\x7f\u009b1m', 'fields': {'k': '\x1b]0;x'}}
+    with open(log, 'a') as file:
+        file.write(json.dumps(line) + '\n')
+    shown = subprocess.run([BUILD / 'bin' / 'mortise', 'plugin', 'logs', 'hello'], capture_output=True,
+                           env={**os.environ, 'MORTISE_DATA': str(host.data)}).stdout.decode()
+    assert shown.endswith('info  a? b?[2J??1m k=?]0;x\n'), shown
+    assert host.cli('plugin', 'show', 'x\x1b[2J').stderr.startswith("✗ no plugin 'x?[2J'")

@@ -105,7 +105,7 @@ BEGIN
 	IF p_action = 'install' THEN
 		IF live AND installation.installed_digest IS NOT NULL AND derived <> 'failed' THEN
 			RAISE EXCEPTION '''%'' % is installed already', p_plugin_name, installation.installed_version
-				USING ERRCODE = 'MC003', HINT = 'Update it to change its version.';
+				USING ERRCODE = 'MC003', HINT = 'Uninstall it first, to install another version.';
 		END IF;
 	ELSIF NOT live THEN
 		RAISE EXCEPTION '''%'' is not installed in ''%''', p_plugin_name, p_environment USING ERRCODE = 'MC002';
