@@ -104,6 +104,10 @@ struct cli_table *cli_table_new(const char *const *headings, size_t columns);
 void cli_table_row(struct cli_table *table, const char *const *cells);
 void cli_table_print(struct cli *cli, struct cli_table *table); /* and free it */
 
+/* Write what others said, on one line: a control character, which could move the cursor or forge a
+ * line, becomes '?', a line break a blank. */
+void cli_put(FILE *stream, const char *s);
+
 /* 1536 as "1.5 kB"; the buffer is the caller's. */
 #define CLI_SIZE_TEXT 24
 const char *cli_size(uint64_t bytes, char out[static CLI_SIZE_TEXT]);

@@ -225,7 +225,9 @@ static void print_members(const json_t *object)
 			continue;
 		text = json_is_string(value) ? mem_strdup(json_string_value(value))
 					     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-		printf("%-22s %s\n", key, text);
+		printf("%-22s ", key);
+		cli_put(stdout, text);
+		putchar('\n');
 	}
 }
 
@@ -271,10 +273,16 @@ static bool print_log_line(void *user, const char *event, const json_t *data)
 		json_t *fields = json_object_get(data, "fields"), *value;
 		const char *key;
 
-		printf("%s%s %-5s%s %s", cli_style(cli, stdout, style), cli_text(data, "time", ""),
-			level, cli_style(cli, stdout, STYLE_PLAIN), cli_text(data, "message", ""));
-		json_object_foreach(fields, key, value) printf(
-			" %s=%s", key, json_is_string(value) ? json_string_value(value) : "?");
+		printf("%s%s %-5s%s ", cli_style(cli, stdout, style), cli_text(data, "time", ""),
+			level, cli_style(cli, stdout, STYLE_PLAIN));
+		cli_put(stdout, cli_text(data, "message", ""));
+		json_object_foreach(fields, key, value)
+		{
+			putchar(' ');
+			cli_put(stdout, key);
+			putchar('=');
+			cli_put(stdout, json_is_string(value) ? json_string_value(value) : "?");
+		}
 		putchar('\n');
 	}
 	return fflush(stdout) == 0;

@@ -154,10 +154,12 @@ static void report(struct cli *cli, const struct error *err)
 		json_decref(out);
 		return;
 	}
-	fprintf(stderr, "%s✗%s %s\n", cli_style(cli, stderr, STYLE_BAD),
-		cli_style(cli, stderr, STYLE_PLAIN), err->text);
-	fprintf(stderr, "  fix   %s\n", error_advice(err));
-	fprintf(stderr, "  more  mortise help %s\n", code);
+	fprintf(stderr, "%s✗%s ", cli_style(cli, stderr, STYLE_BAD),
+		cli_style(cli, stderr, STYLE_PLAIN));
+	cli_put(stderr, err->text);
+	fputs("\n  fix   ", stderr);
+	cli_put(stderr, error_advice(err));
+	fprintf(stderr, "\n  more  mortise help %s\n", code);
 }
 
 static int run(struct cli *cli, int argc, char **argv, struct error *err)

@@ -22,6 +22,34 @@ const char *cli_style(const struct cli *cli, FILE *stream, enum cli_style style)
 	return (stream == stdout ? cli->colour_out : cli->colour_err) ? codes[style] : "";
 }
 
+void cli_put(FILE *stream, const char *s)
+{
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F */
+
+		if (c == '\n' || c == '\t')
+			c = ' ';
+		fputc(c < ' ' || c == 0x7f || c1 ? '?' : c, stream);
+		s += c1;
+	}
+}
+
+static void put_formatted(const char *format, va_list args)
+{
+	CLEANUP(mem_freep) char *text = NULL;
+	va_list again;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	text = mem_alloc((size_t)len + 1);
+	(void)vsnprintf(text, (size_t)len + 1, format, args);
+	cli_put(stderr, text);
+	fputc('\n', stderr);
+}
+
 void cli_step(struct cli *cli, const char *word, const char *format, ...)
 {
 	va_list args;
@@ -31,9 +59,8 @@ void cli_step(struct cli *cli, const char *word, const char *format, ...)
 	fprintf(stderr, "  %s%-10s%s", cli_style(cli, stderr, STYLE_DIM), word,
 		cli_style(cli, stderr, STYLE_PLAIN));
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	put_formatted(format, args);
 	va_end(args);
-	fputc('\n', stderr);
 }
 
 void cli_done(struct cli *cli, const char *format, ...)
@@ -45,9 +72,8 @@ void cli_done(struct cli *cli, const char *format, ...)
 	fprintf(stderr, "%s✓%s ", cli_style(cli, stderr, STYLE_GOOD),
 		cli_style(cli, stderr, STYLE_PLAIN));
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	put_formatted(format, args);
 	va_end(args);
-	fputc('\n', stderr);
 }
 
 void cli_json(const json_t *value)
