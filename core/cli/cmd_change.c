@@ -62,6 +62,7 @@ static int outcome(struct cli *cli, const json_t *change, struct error *err)
 	const char *state = cli_text(change, "state", "running");
 	const char *code = cli_text(error, "code", "");
 	const char *fix = cli_text(error, "fix", "");
+	const char *version;
 	int rc;
 
 	if (cli->json)
@@ -73,8 +74,9 @@ static int outcome(struct cli *cli, const json_t *change, struct error *err)
 			(long long)cli_integer(change, "number", 0));
 	}
 	if (strcmp(state, "done") == 0) {
-		cli_done(cli, "%s %s %s (change %lld)", cli_text(change, "plugin", ""),
-			cli_text(change, "to_version", ""), cli_text(change, "action", ""),
+		version = cli_text(change, "to_version", "");
+		cli_done(cli, "%s%s%s: %s done (change %lld)", cli_text(change, "plugin", ""),
+			version[0] ? " " : "", version, cli_text(change, "action", ""),
 			(long long)cli_integer(change, "number", 0));
 		return 0;
 	}

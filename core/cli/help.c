@@ -36,6 +36,20 @@ static const struct {
 		for (const struct cli_command *command = groups[group_].commands; command->path; \
 			command++)
 
+static bool is_group(const char *word)
+{
+	for_each_command(command) if (strncmp(command->path, word, strlen(word)) == 0 &&
+				      command->path[strlen(word)] == ' ') return true;
+	return false;
+}
+
+/* "mortise plugin --help" */
+static bool asks_for_group(int argc, char **argv)
+{
+	return argc == 3 && is_group(argv[1]) &&
+	       (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+}
+
 void help_each_command(void (*visit)(const struct cli_command *command))
 {
 	for_each_command(command) visit(command);
@@ -43,8 +57,9 @@ void help_each_command(void (*visit)(const struct cli_command *command))
 
 bool help_wanted(int argc, char **argv)
 {
-	return argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
-	       strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--version") == 0;
+	return argc < 2 || asks_for_group(argc, argv) || strcmp(argv[1], "help") == 0 ||
+	       strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	       strcmp(argv[1], "--version") == 0;
 }
 
 /* How many of argv's words the path takes when they are all there; 0 otherwise. */
@@ -86,13 +101,6 @@ static size_t distance(const char *a, const char *b)
 		}
 	}
 	return row[n];
-}
-
-static bool is_group(const char *word)
-{
-	for_each_command(command) if (strncmp(command->path, word, strlen(word)) == 0 &&
-				      command->path[strlen(word)] == ' ') return true;
-	return false;
 }
 
 /* The first word of a path, in place. */
@@ -294,6 +302,8 @@ int help_run(struct cli *cli, int argc, char **argv, const struct cli_option *gl
 		puts("mortise " MORTISE_VERSION);
 		return 0;
 	}
+	if (asks_for_group(argc, argv))
+		argv[2] = argv[1];
 	if (argc < 3) {
 		print_overview(cli);
 		return 0;
