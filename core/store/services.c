@@ -199,7 +199,8 @@ static const struct db_statement dependencies_get = {
 	.name = "dependencies_get",
 	.sql = "SELECT s.id, s.name, s.display_name, s.type, c.depth, c.via "
 	       "FROM unnest($1::text[], $2::text[], $3::int[]) c(id, via, depth) "
-	       "JOIN services s ON s.id = c.id AND s.deleted_at IS NULL "
+	       "CROSS JOIN LATERAL (SELECT x.* FROM services x "
+	       "WHERE x.id = c.id AND x.deleted_at IS NULL LIMIT 1) s "
 	       "ORDER BY c.depth, s.name COLLATE \"C\"",
 	.params = 3,
 	.flags = DB_STATEMENT_READS,

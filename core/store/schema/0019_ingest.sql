@@ -337,13 +337,14 @@ END
 $$;
 
 -- Breadth first, a statement per level: each service once, at its smallest depth, whatever cycles there are; a recursive CTE that
--- carries the depth would walk each path. Through RLS: a hidden service is neither returned nor walked through.
+-- carries the depth would walk each path. A catalog just imported has no statistics: looked up one by one, as above. Through RLS: a hidden service is neither returned nor walked through.
 CREATE FUNCTION catalog_closure(p_service text, p_depth integer, p_reverse boolean DEFAULT false, p_types relationship_type[] DEFAULT NULL)
 	RETURNS TABLE (id varchar, depth integer, via varchar)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET jit = off SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
-	types relationship_type[] := coalesce(p_types, ARRAY['depends_on', 'consumes_api']::relationship_type[]);
+	-- As text: without statistics (a catalog just imported) the index on the type looks as good as the one on the service.
+	types text[] := coalesce(p_types::text[], ARRAY['depends_on', 'consumes_api']);
 	frontier varchar[] := ARRAY[p_service::varchar];
 	visited varchar[] := frontier;
 	vias varchar[];
@@ -355,15 +356,17 @@ BEGIN
 		IF p_reverse THEN
 			SELECT coalesce(array_agg(next ORDER BY next), '{}'), array_agg(found.via ORDER BY next) INTO frontier, vias FROM (
 				SELECT step.next, min(step.via) AS via FROM (
-					SELECT r.source_id AS next, r.target_id AS via FROM service_relationships r JOIN services s ON s.id = r.source_id AND s.deleted_at IS NULL
-					WHERE r.target_id = ANY (frontier) AND r.relationship_type = ANY (types)
+					SELECT r.source_id AS next, r.target_id AS via FROM service_relationships r,
+						LATERAL (SELECT 1 FROM services x WHERE x.id = r.source_id AND x.deleted_at IS NULL LIMIT 1) s
+					WHERE r.target_id = ANY (frontier) AND r.relationship_type::text = ANY (types)
 					UNION ALL SELECT seen, NULL FROM unnest(visited) seen
 				) step GROUP BY step.next HAVING count(step.via) = count(*)) found;
 		ELSE
 			SELECT coalesce(array_agg(next ORDER BY next), '{}'), array_agg(found.via ORDER BY next) INTO frontier, vias FROM (
 				SELECT step.next, min(step.via) AS via FROM (
-					SELECT r.target_id AS next, r.source_id AS via FROM service_relationships r JOIN services s ON s.id = r.target_id AND s.deleted_at IS NULL
-					WHERE r.source_id = ANY (frontier) AND r.relationship_type = ANY (types)
+					SELECT r.target_id AS next, r.source_id AS via FROM service_relationships r,
+						LATERAL (SELECT 1 FROM services x WHERE x.id = r.target_id AND x.deleted_at IS NULL LIMIT 1) s
+					WHERE r.source_id = ANY (frontier) AND r.relationship_type::text = ANY (types)
 					UNION ALL SELECT seen, NULL FROM unnest(visited) seen
 				) step GROUP BY step.next HAVING count(step.via) = count(*)) found;
 		END IF;
