@@ -136,9 +136,11 @@ static void on_initdb_exit(void *user, const struct process_exit *exit)
 static int run_initdb(struct postgres *p, const char *program, const char *folder,
 	const char *password_file, struct error *err)
 {
-	/* PostgreSQL finds its own files by argv[0]. */
+	/* PostgreSQL finds its own files by argv[0]. C.UTF-8 orders bytewise as C does, but
+	 * PostgreSQL 15 does not know that and asks libc for each comparison. */
 	const char *argv[] = { program, "-D", folder, "-U", "postgres", "-A", "scram-sha-256",
-		"--pwfile", password_file, "--encoding=UTF8", "--locale=C.UTF-8", NULL };
+		"--pwfile", password_file, "--encoding=UTF8", "--locale=C.UTF-8", "--lc-collate=C",
+		NULL };
 	int rc = launch(p, program, argv, on_initdb_exit, err);
 
 	if (rc < 0)
