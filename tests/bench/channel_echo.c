@@ -185,6 +185,7 @@ static int ascending(const void *a, const void *b)
 
 static void measure(size_t size, int depth, double seconds)
 {
+	char what[64], peer[64];
 	double ours[ROUNDS], raw[ROUNDS];
 
 	for (int i = 0; i < ROUNDS; i++) {
@@ -193,9 +194,11 @@ static void measure(size_t size, int depth, double seconds)
 	}
 	qsort(ours, ROUNDS, sizeof(*ours), ascending);
 	qsort(raw, ROUNDS, sizeof(*raw), ascending);
-	printf("channel, %zu bytes there and back, depth %d: ours %.0f/s  raw socket %.0f/s  ratio "
-	       "%.2f\n",
-		size, depth, ours[ROUNDS / 2], raw[ROUNDS / 2], ours[ROUNDS / 2] / raw[ROUNDS / 2]);
+	(void)snprintf(
+		what, sizeof(what), "channel, %zu bytes and back, depth %d, /s", size, depth);
+	(void)snprintf(peer, sizeof(peer), "raw socket %.0f", raw[ROUNDS / 2]);
+	printf("%-44s ours %22.0f   peer %30s   ratio %.2f\n", what, ours[ROUNDS / 2], peer,
+		ours[ROUNDS / 2] / raw[ROUNDS / 2]);
 }
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -47,6 +48,18 @@ static void check(int rc, const struct error *err)
 		return;
 	fprintf(stderr, "%s\n", err->text);
 	exit(1);
+}
+
+__attribute__((format(printf, 2, 3))) static void print_line(
+	const char *what, const char *format, ...)
+{
+	char ours[64];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(ours, sizeof(ours), format, args);
+	va_end(args);
+	printf("%-44s ours %22s   peer %30s   ratio -\n", what, ours, "-");
 }
 
 static pid_t spawn(const char *build, const char *socket_path, int *control)
@@ -165,6 +178,7 @@ static long pss_kib(pid_t pid)
 
 static void measure(const char *socket_path, pid_t pid, int depth, double seconds)
 {
+	char what[64];
 	static const struct channel_events events = { NULL, on_message, NULL, on_close };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct front f = { 0 };
@@ -191,8 +205,9 @@ static void measure(const char *socket_path, pid_t pid, int depth, double second
 		ask(&f);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	took = (double)(clock_ns() - begin) / 1e9;
-	printf("worker, ping, depth %d: %.0f requests/s, %.2f us of the worker's CPU each\n", depth,
-		(double)f.answers / took, (cpu_of(pid) - cpu) / (double)f.answers * 1e6);
+	(void)snprintf(what, sizeof(what), "worker, ping, depth %d: /s, us of its CPU", depth);
+	print_line(what, "%.0f, %.2f", (double)f.answers / took,
+		(cpu_of(pid) - cpu) / (double)f.answers * 1e6);
 }
 
 int main(int argc, char **argv)
@@ -216,10 +231,10 @@ int main(int argc, char **argv)
 	line = channel_line_new(
 		control, "worker", protocol_limit, PROTOCOL_LINK_WORKER_TO_SUPERVISOR, true);
 	load(line, argv[1]);
-	printf("worker, spawn to loaded: %.2f ms\n", (double)(clock_ns() - begin) / 1e6);
+	print_line("worker, spawn to loaded, ms", "%.2f", (double)(clock_ns() - begin) / 1e6);
 	check(protocol_line_send(line, PROTOCOL_WORKER_GO, 0, NULL, 0, -1, &err), &err);
 	check(channel_line_receive(line, &m, &err), &err);
-	printf("worker, idle: %ld KiB PSS\n", pss_kib(pid));
+	print_line("worker, idle, KiB PSS", "%ld", pss_kib(pid));
 	measure(path, pid, 1, seconds);
 	measure(path, pid, 32, seconds);
 	measure(path, pid, 256, seconds);
