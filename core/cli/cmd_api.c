@@ -20,6 +20,19 @@ static int check_method(const char *method, struct error *err)
 	return 0;
 }
 
+/* A target as it goes on the wire: printable ASCII, percent-encoded (RFC 9112 section 3.2). */
+static int check_path(const char *path, struct error *err)
+{
+	if (path[0] != '/')
+		return error_set(err, ERR_USAGE, "'%s' is no path: it begins with '/'", path);
+	for (const char *c = path; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return error_set(err, ERR_USAGE,
+				"'%s' is no path: write a space as %%20, and others as their bytes",
+				path);
+	return 0;
+}
+
 static int api(struct cli *cli, struct error *err)
 {
 	const char *input = cli_value(cli, "input"), *type = cli_value(cli, "type");
@@ -31,8 +44,8 @@ static int api(struct cli *cli, struct error *err)
 		.label = "send" };
 	int rc = check_method(request.method, err);
 
-	if (rc == 0 && request.path[0] != '/')
-		rc = error_set(err, ERR_USAGE, "'%s' is no path: it begins with '/'", request.path);
+	if (rc == 0)
+		rc = check_path(request.path, err);
 	if (rc < 0)
 		return rc;
 	if (input) {

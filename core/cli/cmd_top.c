@@ -99,7 +99,8 @@ static int show_live(struct cli *cli, struct error *err)
 	/* Keys come at once; Ctrl-C still interrupts. */
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-	fputs("\033[?1049h", stdout);
+	/* The other screen, and long lines are cut, not wrapped. */
+	fputs("\033[?1049h\033[?7l", stdout);
 	do {
 		fputs("\033[H\033[J", stdout);
 		rc = show_once(cli, err);
@@ -107,7 +108,7 @@ static int show_live(struct cli *cli, struct error *err)
 			REFRESH_MS / 1000, cli_style(cli, stdout, STYLE_PLAIN));
 		(void)fflush(stdout);
 	} while (rc == 0 && !wait_key());
-	fputs("\033[?1049l", stdout);
+	fputs("\033[?7h\033[?1049l", stdout);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	return rc;
 }

@@ -22,17 +22,28 @@ const char *cli_style(const struct cli *cli, FILE *stream, enum cli_style style)
 	return (stream == stdout ? cli->colour_out : cli->colour_err) ? codes[style] : "";
 }
 
+/* Append the next character of *s, made harmless, and step behind it: what is shown must not move
+ * the cursor. C1 is U+0080 to U+009F. */
+static void append_harmless(struct text *t, const char **s)
+{
+	unsigned char c = (unsigned char)(*s)[0], next = (unsigned char)(*s)[1];
+	bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+
+	if (c == '\n' || c == '\t')
+		c = ' ';
+	text_append_char(t, c < ' ' || c == 0x7f || c1 ? '?' : (char)c);
+	*s += c1 ? 2 : 1;
+}
+
 void cli_put(FILE *stream, const char *s)
 {
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
-		bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0; /* U+0080 to U+009F */
+	struct text t;
 
-		if (c == '\n' || c == '\t')
-			c = ' ';
-		fputc(c < ' ' || c == 0x7f || c1 ? '?' : c, stream);
-		s += c1;
-	}
+	text_init(&t);
+	while (*s)
+		append_harmless(&t, &s);
+	(void)fwrite(t.data, 1, t.len, stream);
+	text_done(&t);
 }
 
 static void put_formatted(const char *format, va_list args)
@@ -129,15 +140,15 @@ struct cli_table *cli_table_new(const char *const *headings, size_t columns)
 	return table;
 }
 
-/* The first line: a cell is one line, and what a service is called must not move the cursor. */
+/* The first line: a cell is one line. */
 static char *printable(const char *s)
 {
 	struct text t;
 	char *out;
 
 	text_init(&t);
-	for (; s && *s && *s != '\n'; s++)
-		text_append_char(&t, (unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s);
+	while (s && *s && *s != '\n')
+		append_harmless(&t, &s);
 	out = text_take(&t);
 	text_done(&t);
 	return out;

@@ -104,9 +104,30 @@ static int run_test(struct test *test)
 	return failed;
 }
 
+/* Tests set what they want; what the caller's host is set to is none of their business. */
+static void forget_settings(void)
+{
+	static const char *const kept[] = { "MORTISE_SOURCE=", "MORTISE_BUILD=", "MORTISE_TEST_" };
+
+	for (size_t i = 0; environ[i];) {
+		CLEANUP(mem_freep) char *name = mem_strdup(environ[i]);
+		bool ours = strncmp(name, "MORTISE_", 8) == 0;
+
+		for (size_t j = 0; j < ARRAY_LENGTH(kept); j++)
+			ours = ours && strncmp(name, kept[j], strlen(kept[j])) != 0;
+		name[strcspn(name, "=")] = '\0';
+		if (ours)
+			(void)unsetenv(name);
+		else
+			i++;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int passed = 0, failed = 0;
+
+	forget_settings();
 
 	for (struct test *test = first_test; test; test = test->next) {
 		if (!wanted(test, argc, argv))

@@ -25,7 +25,7 @@ def test_a_typing_error_is_answered_with_a_suggestion():
 
 def test_wrong_usage_exits_2_and_says_what_why_and_how():
     for args in (['plugin', 'install'], ['plugin', 'list', '--nope'], ['top', 'x'], ['plugin'],
-                 ['api-key', 'create', 'x', '--days', 'soon'], ['plugin', 'install', 'x', '-m']):
+                 ['api-key', 'create', 'x', '--days', 'soon'], ['api', 'GET', '/v1/x y'], ['plugin', 'install', 'x', '-m']):
         done = run(*args)
         assert done.returncode == 2, args
         assert 'fix' in done.stderr and 'mortise help MRT-' in done.stderr
