@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/loop.h"
+#include "base/mem.h"
 
 #define TICK_MS      500u
 #define HEARTBEAT_NS (15 * CLOCK_NS_PER_SEC)
@@ -74,6 +75,34 @@ static ssize_t read_at(int fd, off_t at, size_t len, struct text *out)
 	return n;
 }
 
+/* Up to `wanted` bytes from the end of the file that the log was before it was turned, whole lines.
+ */
+static void read_turned(struct reader *r, off_t wanted)
+{
+	CLEANUP(mem_freep) char *path = mem_printf("%s.1", r->path);
+	CLEANUP(io_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	const char *end;
+	bool cut;
+	off_t at;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return;
+	at = st.st_size > wanted ? st.st_size - wanted : 0;
+	cut = at > 0;
+	while (at < st.st_size) {
+		ssize_t n = read_at(fd, at, READ_BYTES, &r->text);
+
+		if (n <= 0)
+			break;
+		at += n;
+	}
+	if (!cut)
+		return;
+	end = memchr(r->text.data, '\n', r->text.len);
+	text_consume(&r->text, end ? (size_t)(end - r->text.data) + 1 : r->text.len);
+}
+
 /* Everything in the last TAIL_BYTES; the loop thread takes the last lines of it. */
 static void read_tail(void *user)
 {
@@ -87,6 +116,8 @@ static void read_tail(void *user)
 		return;
 	}
 	from = st.st_size > (off_t)TAIL_BYTES ? st.st_size - (off_t)TAIL_BYTES : 0;
+	if (from == 0 && st.st_size < (off_t)TAIL_BYTES)
+		read_turned(r, (off_t)TAIL_BYTES - st.st_size);
 	r->at = from;
 	while (r->at < st.st_size) {
 		ssize_t n = read_at(r->fd, r->at, READ_BYTES, &r->text);

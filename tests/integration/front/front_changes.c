@@ -243,6 +243,12 @@ TEST(front_changes__logs_give_the_last_lines_and_follow_new_ones_through_a_renam
 	append_log("{\"message\":\"five\"}\n");
 	mem_free(stand_read_until(fd, "five"));
 	(void)close(fd);
+	/* The last lines are the last ones written, in whichever file they stand by now. */
+	answer = stand_request(
+		&s, s.admin, "GET", "/v1/installations/mortise/hello/logs?lines=3", NULL, NULL);
+	EXPECT_CONTAINS(answer, "{\"items\":[{\"message\":\"three\"},{\"message\":\"four\"},"
+				"{\"message\":\"five\"}]}");
+	mem_free(answer);
 	mem_free(request);
 	stand_close(&s);
 }
