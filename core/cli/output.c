@@ -46,7 +46,7 @@ void cli_put(FILE *stream, const char *s)
 	text_done(&t);
 }
 
-static void put_formatted(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void put_formatted(const char *format, va_list args)
 {
 	CLEANUP(mem_freep) char *text = NULL;
 	va_list again;
