@@ -107,7 +107,7 @@ static size_t grow(int n, bool *lucky)
 
 TEST(host_host__whichever_call_fails_in_create_or_start_nothing_is_left)
 {
-	enum { CALLS = 17, ROUNDS = 10 };
+	enum { CALLS = 17, ROUNDS = 100 };
 	bool lucky = false;
 	int n = 0;
 
@@ -117,7 +117,8 @@ TEST(host_host__whichever_call_fails_in_create_or_start_nothing_is_left)
 		int descriptors = count_descriptors(), round = 0;
 
 		n++;
-		/* The allocator keeps some pieces for itself; a leak grows in every round. */
+		/* The allocator keeps pieces for each thread of the pool, until it has its fill; a
+		 * leak grows in every round. */
 		while (round < ROUNDS && grow(n, &lucky) > 0)
 			round++;
 		EXPECT_INT(round, <, ROUNDS);
