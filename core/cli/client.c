@@ -233,7 +233,7 @@ static int problem(const char *method, const char *path, long status, const stru
 	const char *detail = cli_text(doc, "detail", cli_text(doc, "title", ""));
 	const json_t *first = json_array_get(json_object_get(doc, "fix"), 0);
 	const char *fix = json_is_object(first)
-				  ? cli_text(first, "command", cli_text(first, "text", ""))
+				  ? cli_text(first, "text", cli_text(first, "command", ""))
 				  : cli_text(doc, "fix", "");
 	int rc = ERR_INTERNAL;
 

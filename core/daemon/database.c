@@ -191,6 +191,9 @@ int database_prepare(struct database_urls *out, const char *owner_url,
 			log_error("database", LOG_STR("detail", db_session_detail(s)));
 		database_urls_done(&urls);
 		(void)error_wrap(err, "database");
+		if (rc == ERR_UNAVAIL)
+			(void)error_fix(err, "start that server, or correct the URL of --database "
+					     "(MORTISE_DATABASE)");
 		return rc;
 	}
 	(void)store_migrations(&count);

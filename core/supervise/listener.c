@@ -131,8 +131,11 @@ int listener_open(
 	if (rc < 0) {
 		while (opened > 0)
 			(void)close(fds[--opened]);
-		if (rc == ERR_SYSTEM)
+		if (rc == ERR_SYSTEM) {
 			(void)error_wrap(err, "listen on %s", address);
+			(void)error_fix(err, "choose another address or port with --listen; port 0 "
+					     "takes a free one");
+		}
 		return rc;
 	}
 	describe(&where, bound);

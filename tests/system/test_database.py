@@ -85,4 +85,4 @@ def test_a_database_of_your_own_serves_in_place_of_the_embedded_one(host, new_ho
     assert 'out:si/de' not in other.log()
     assert other.ok('db', 'psql', '--', '-Atc', 'SELECT current_database()').strip() == 'outside'
     done = new_host(env={'MORTISE_DATABASE': 'postgresql://nobody@127.0.0.1:1/x'}).cli('up')
-    assert done.returncode != 0 and 'fix' in done.stderr
+    assert done.returncode == 75 and '--database' in done.stderr

@@ -41,6 +41,7 @@ def test_a_taken_port_is_named(new_host):
         host = new_host(env={'MORTISE_LISTEN': '127.0.0.1:%d' % server.getsockname()[1]})
         done = host.cli('up')
         assert done.returncode != 0 and str(server.getsockname()[1]) in done.stderr
+        assert '--listen' in done.stderr
         assert not processes(str(host.data))
 
 
