@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 
--- Functions are born for nobody; 0022 says who may call which. Applies to what this owner makes from here on.
+-- Functions are born for nobody; 0030 says who may call which. Applies to what this owner makes from here on.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 -- What was applied, and the SHA-256 of the bytes it was.

@@ -46,7 +46,8 @@ GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app
 	auth_api_key_create(text, text, text, text, text, text[], integer, timestamptz, inet[], text[]), auth_api_key_revoke(text, text),
 	auth_api_keys_list(text), catalog_provider_check(text), catalog_sync_note(text, bigint, varchar[]),
 	catalog_apply(text, jsonb, boolean, bigint, text), catalog_relate(text, jsonb, bigint, text), catalog_sync_begin(text, text),
-	catalog_sync_finish(text, bigint, text), catalog_closure(text, integer, boolean, relationship_type[])
+	catalog_sync_finish(text, bigint, text), catalog_closure(text, integer, boolean, relationship_type[]),
+	catalog_graph_page(text, integer), catalog_graph_services(varchar[])
 	TO application_role;
 
 -- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.

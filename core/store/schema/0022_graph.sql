@@ -25,5 +25,3 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 		WHERE r.source_id = s.id AND r.relationship_type::text IN ('depends_on', 'consumes_api'))
 	FROM services s WHERE s.id = ANY (p_ids) AND s.deleted_at IS NULL
 $$;
-
-GRANT EXECUTE ON FUNCTION catalog_graph_page(text, integer), catalog_graph_services(varchar[]) TO application_role;

@@ -1,0 +1,2 @@
+-- Local login and sessions.
+SET LOCAL search_path = public, pg_temp;
