@@ -2,25 +2,19 @@
  *
  * The warm path of a plugin's route asks no database and allocates one forward: the key is found
  * in the cache of authority, the route in the table. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <uv.h>
-
 #include "api/answer.h"
 #include "api/api.h"
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "db/pool.h"
+#include "front/admit.h"
 #include "front/front.h"
 #include "front/table.h"
 #include "http/server.h"
 #include "identity/access.h"
 #include "identity/authority.h"
 #include "identity/principal.h"
-#include "identity/rate.h"
 
 #define WAITING_MAGIC 0x57414954u
 #define BEARER        "bearer "
@@ -79,21 +73,6 @@ static struct span request_id_of(
 	}
 	*at = '\0';
 	return (struct span){ out, (size_t)(at - out) };
-}
-
-static void peer_of(const struct http_request *request, char out[static INET6_ADDRSTRLEN])
-{
-	const struct sockaddr *peer = http_request_peer(request);
-
-	out[0] = '\0';
-	if (peer->sa_family == AF_INET)
-		(void)inet_ntop(AF_INET,
-			&((const struct sockaddr_in *)(const void *)peer)->sin_addr, out,
-			INET6_ADDRSTRLEN);
-	else if (peer->sa_family == AF_INET6)
-		(void)inet_ntop(AF_INET6,
-			&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, out,
-			INET6_ADDRSTRLEN);
 }
 
 /* ---- health ------------------------------------------------------------------------------------
@@ -197,45 +176,6 @@ static bool serve_health(
 /* ---- the principal is known --------------------------------------------------------------------
  */
 
-static void refuse(struct http_request *request, struct span request_id, const struct error *err,
-	unsigned retry_after_s)
-{
-	struct answer_extra extra = { .retry_after_s = retry_after_s };
-
-	answer_problem(request, err, request_id, &extra);
-}
-
-/* Place and rate of the key. True: it may go on. */
-static bool admit(struct front *front, struct http_request *request, const struct principal *who,
-	const char *peer, struct span request_id)
-{
-	struct span origin = http_head_get(http_request_head(request), HTTP_HEADER_ORIGIN);
-	struct error err;
-	unsigned wait;
-	int64_t left;
-
-	if (!principal_allows_peer(who, peer) || !principal_allows_origin(who, origin)) {
-		(void)error_set(&err, ERR_KEY_PLACE,
-			"the API key may not be used from this address or origin");
-		refuse(request, request_id, &err, 0);
-		return false;
-	}
-	if (who->rate_limit > 0) {
-		int64_t share = (who->rate_limit + front->rate_share - 1) / front->rate_share;
-
-		wait = rate_take(
-			front->rate, who->key_hash, share, clock_real_us() / 1000000, &left);
-		if (wait > 0) {
-			(void)error_set(&err, ERR_RATE,
-				"the API key has %lld requests an hour, all used",
-				(long long)who->rate_limit);
-			refuse(request, request_id, &err, wait);
-			return false;
-		}
-	}
-	return true;
-}
-
 static void serve_plugin(struct front *front, struct http_request *request, struct principal *who,
 	struct span request_id)
 {
@@ -249,7 +189,7 @@ static void serve_plugin(struct front *front, struct http_request *request, stru
 
 	if (!front->table) {
 		(void)error_set(&err, ERR_NOT_READY, "the host has no route table yet");
-		refuse(request, request_id, &err, 0);
+		answer_problem(request, &err, request_id, NULL);
 		return;
 	}
 	rc = table_match(front->table, method, head->path, &route, &params);
@@ -285,10 +225,10 @@ static void serve_as(struct front *front, struct http_request *request, struct p
 	struct span request_id)
 {
 	struct span path = http_request_head(request)->path;
-	char peer[INET6_ADDRSTRLEN];
+	char peer[ADMIT_ADDRESS_SIZE];
 	struct error err;
 
-	peer_of(request, peer);
+	admit_address(request, peer);
 	if (!admit(front, request, who, peer, request_id))
 		return;
 	authority_used(front->authority, who);

@@ -1,0 +1,29 @@
+/* admit.h - may a key be used from here, and has it requests left
+ *
+ * What stands between a known key and the access table: the address and origin that the key is
+ * bound to, and its requests an hour. A request that is refused here has been answered.
+ * [loop thread]
+ */
+#ifndef MORTISE_FRONT_ADMIT_H
+#define MORTISE_FRONT_ADMIT_H
+
+#include <stdbool.h>
+
+#include <netinet/in.h>
+
+#include "base/text.h"
+
+struct front;
+struct http_request;
+struct principal;
+
+#define ADMIT_ADDRESS_SIZE INET6_ADDRSTRLEN
+
+/* The address that the request comes from, as text; "" for a peer without one. */
+void admit_address(const struct http_request *request, char out[static ADMIT_ADDRESS_SIZE]);
+
+/* Place and rate of the key. True: it may go on, and counts as one request of its hour. */
+bool admit(struct front *front, struct http_request *request, const struct principal *who,
+	const char *address, struct span request_id);
+
+#endif
