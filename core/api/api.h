@@ -21,6 +21,8 @@ struct uv_loop_s;
 
 typedef void (*api_timer_cb)(void *user);
 typedef void (*api_staged_cb)(void *user, const struct front_staged *message);
+/* err is NULL when it went well; both are borrowed until it returns. */
+typedef void (*api_call_cb)(void *user, const struct error *err, struct span json);
 
 struct api_host {
 	/* Call fire(user) once, ms from now. A number to stop it with; 0 is none. */
@@ -30,6 +32,11 @@ struct api_host {
 	 * NULL: the supervisor is gone. */
 	void (*stage)(void *host, int fd, uint64_t size, struct span user_id, api_staged_cb done,
 		void *user);
+	/* Call, as the host itself, the plugin that provides the extension ("notify/1"). json is
+	 * an object of at most 1 MiB. done comes once, later. ERR_NOT_FOUND: no plugin here
+	 * provides it; ERR_UNAVAIL: not started; ERR_UNKNOWN: perhaps done; or the plugin's own. */
+	void (*call)(void *host, struct span extension, struct span method, struct span json,
+		uint32_t timeout_ms, api_call_cb done, void *user);
 };
 
 struct api_options {

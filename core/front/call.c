@@ -1,11 +1,13 @@
-/* A call comes from one worker and is answered once, by CALL_RESULT, unless that worker is gone.
+/* A call comes from one worker and is answered once, by CALL_RESULT, unless that worker is gone;
+ * or it comes from the host itself and is answered by a callback.
  * It is served by api (the host's extensions) or by another worker (ON_CALL). Whoever serves it
  * may still be at work when the call was answered because of its deadline; so a call is freed when
  * it was answered, nobody serves it any more and its timer is closed.
  *
  * Whose call: one with a parent has the parent's subject, trace and deadline (of a request, or of
  * the call that the worker itself serves); one without runs as the plugin's own account, whose
- * rights are the plugin's permissions. */
+ * rights are the plugin's permissions. The host has no subject to lend: what a provider asks for
+ * the sake of a call of the host, it asks as its own account. */
 #include <stdio.h>
 #include <uv.h>
 
@@ -26,7 +28,9 @@
 struct call {
 	uint32_t magic;
 	struct front *front;
-	struct link *caller; /* NULL: gone, or answered */
+	struct link *caller; /* NULL: gone, or answered; or it is the host's own: */
+	api_call_cb done;    /* then this, NULL once it was answered */
+	void *user;
 	uint64_t id;
 	size_t size; /* of json and bytes, as charged to the caller */
 	struct principal *who;
@@ -39,6 +43,7 @@ struct call {
 	uint64_t served_id;
 	size_t served_size;
 	struct data_call message; /* a copy, while the subject is being found out */
+	char *provider;           /* installation that a call of the host goes to, once known */
 	struct text copied;
 	uv_timer_t timer;
 	bool timer_closed;
@@ -48,7 +53,7 @@ static void on_timer_closed(uv_handle_t *handle);
 
 static void free_if_over(struct call *call)
 {
-	if (call->caller || call->at_work || call->server)
+	if (call->caller || call->done || call->at_work || call->server)
 		return;
 	if (!call->timer_closed) {
 		if (!uv_is_closing((uv_handle_t *)&call->timer))
@@ -56,7 +61,10 @@ static void free_if_over(struct call *call)
 		return;
 	}
 	principal_unref(call->who);
+	/* What the host has to say to a person may be a code. */
+	mem_wipe(call->copied.data, call->copied.len);
 	text_done(&call->copied);
+	mem_free(call->provider);
 	call->magic = 0;
 	mem_free(call);
 }
@@ -96,10 +104,23 @@ static void leave_server(struct call *call)
 	link_less(link);
 }
 
+static void answer_host(struct call *call, int rc, struct span text, struct span json)
+{
+	api_call_cb done = call->done;
+	struct error err = { 0 };
+
+	call->done = NULL;
+	if (rc < 0)
+		(void)error_set(&err, rc, "%.*s", SPAN_ARG(text));
+	done(call->user, rc < 0 ? &err : NULL, json);
+}
+
 static void answer(struct call *call, int rc, struct span text, struct span json, struct span bytes)
 {
 	struct data_call_result result = { .rc = rc, .text = text };
 
+	if (call->done)
+		answer_host(call, rc, text, json);
 	if (!call->caller)
 		return;
 	if (rc == 0 && (json.len > PROTOCOL_JSON_MAX || bytes.len > PROTOCOL_BYTES_MAX)) {
@@ -180,32 +201,42 @@ static int start_ours(struct call *call, const struct data_call *message, struct
 /* ---- served by another worker ------------------------------------------------------------------
  */
 
-static int start_theirs(struct call *call, const struct data_call *message, struct error *err)
+/* *out is the open link of the provider. missing is the error where there is none. */
+static int find_provider(struct front *front, struct span extension, int missing, struct link **out,
+	struct error *err)
 {
-	const struct table_worker *worker = table_provider(call->front->table, message->extension);
-	struct link *link = worker ? link_find(worker) : NULL;
+	const struct table_worker *worker =
+		front->table ? table_provider(front->table, extension) : NULL;
+
+	if (!worker)
+		return error_set(
+			err, missing, "no plugin provides '%.*s' here", SPAN_ARG(extension));
+	if (!link_find(worker))
+		return error_set(err, ERR_UNAVAIL,
+			"plugin '%s', which provides '%.*s', is not running", worker->plugin,
+			SPAN_ARG(extension));
+	*out = link_find(worker);
+	return 0;
+}
+
+static int start_theirs(
+	struct call *call, struct link *link, const struct data_call *message, struct error *err)
+{
 	struct data_on_call on_call = {
 		.extension = message->extension,
 		.method = message->method,
 		.json = message->json,
 		.bytes = message->bytes,
-		.caller = span_of(call->caller->plugin),
+		.caller = call->caller ? span_of(call->caller->plugin) : SPAN(""),
 		.operation_key = message->operation_key,
 		.deadline_ns = call->deadline_ns,
 		.trace = span_of(call->trace),
 	};
 
-	if (!worker)
-		return error_set(err, ERR_UNSUPPORTED, "no plugin provides '%.*s' here",
-			SPAN_ARG(message->extension));
-	if (!link)
-		return error_set(err, ERR_UNAVAIL,
-			"plugin '%s', which provides '%.*s', is not running", worker->plugin,
-			SPAN_ARG(message->extension));
 	if (link->served_out >= PROTOCOL_CALLS ||
 		link->served_bytes + call->size > PROTOCOL_CALL_WINDOW)
 		return error_set(
-			err, ERR_LIMIT, "plugin '%s' has too many calls to serve", worker->plugin);
+			err, ERR_LIMIT, "plugin '%s' has too many calls to serve", link->plugin);
 	call->server = link;
 	call->served_size = call->size;
 	call->served_id = slots_add(&link->ids, call, LINK_ON_CALL);
@@ -241,13 +272,17 @@ void call_served(struct call *call, const struct data_on_call_result *message)
 
 static void dispatch(struct call *call, const struct data_call *message)
 {
+	struct link *link;
 	struct error err;
 	int rc;
 
-	if (ext_is_ours(message->extension))
+	if (ext_is_ours(message->extension)) {
 		rc = start_ours(call, message, &err);
-	else
-		rc = start_theirs(call, message, &err);
+	} else {
+		rc = find_provider(call->front, message->extension, ERR_UNSUPPORTED, &link, &err);
+		if (rc == 0)
+			rc = start_theirs(call, link, message, &err);
+	}
 	if (rc < 0)
 		answer_error(call, &err);
 	free_if_over(call);
@@ -375,6 +410,80 @@ void call_start(struct link *link, uint64_t id, const struct data_call *message)
 		dispatch(call, message);
 	else
 		start_background(call, message);
+}
+
+/* ---- calls of the host itself ------------------------------------------------------------------
+ */
+
+static void begin_own(struct call *call);
+
+static void on_provider_account(
+	void *user, int rc, struct principal *account, const struct error *err)
+{
+	struct call *call = user;
+
+	ASSERT(call->magic == CALL_MAGIC);
+	call->at_work = false;
+	if (call->done && rc < 0)
+		answer_error(call, err);
+	if (!call->done) {
+		free_if_over(call);
+		return;
+	}
+	call->who = principal_ref(account);
+	begin_own(call);
+}
+
+/* Once to ask for the account of the provider, and once more with it: the provider may be another
+ * by then, or gone. */
+static void begin_own(struct call *call)
+{
+	const struct data_call *message = &call->message;
+	struct link *link = NULL;
+	struct error err;
+	int rc = find_provider(call->front, message->extension, ERR_NOT_FOUND, &link, &err);
+
+	if (rc == 0 && !call->who) {
+		call->provider = mem_strdup(link->installation);
+		call->at_work = true;
+		authority_account(call->front->authority, span_of(link->installation),
+			link->permissions, on_provider_account, call);
+		return;
+	}
+	if (rc == 0 && strcmp(call->provider, link->installation) != 0)
+		rc = error_set(&err, ERR_UNAVAIL, "another plugin provides '%.*s' now",
+			SPAN_ARG(message->extension));
+	if (rc == 0)
+		rc = start_theirs(call, link, message, &err);
+	if (rc < 0)
+		answer_error(call, &err);
+	free_if_over(call);
+}
+
+static void on_begin_own(uv_timer_t *timer)
+{
+	struct call *call = timer->data;
+
+	start_timer(call);
+	begin_own(call);
+}
+
+void call_start_own(struct front *front, const struct data_call *message, uint32_t timeout_ms,
+	api_call_cb done, void *user)
+{
+	struct call *call = mem_zalloc(sizeof(*call));
+
+	call->magic = CALL_MAGIC;
+	call->front = front;
+	call->done = done;
+	call->user = user;
+	call->size = message->json.len;
+	call->deadline_ns = clock_ns() + timeout_ms * CLOCK_NS_PER_MS;
+	text_init(&call->copied);
+	keep_message(call, message);
+	(void)uv_timer_init(front->loop, &call->timer);
+	call->timer.data = call;
+	(void)uv_timer_start(&call->timer, on_begin_own, 0, 0); /* done comes later, never now */
 }
 
 void call_cancel(struct call *call)

@@ -12,6 +12,7 @@
 
 #include <uv.h>
 
+#include "api/api.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -19,7 +20,6 @@
 #include "base/slots.h"
 #include "channel/protocol.h"
 
-struct api;
 struct authority;
 struct channel;
 struct db_pool;
@@ -103,11 +103,15 @@ const char *forward_request_id(const struct forward *f);
 /* The link is gone: 502 with an incident, or 503 when the plugin was asked to leave. */
 void forward_link_lost(struct forward *f);
 
-/* ---- call.c: calls of plugins ---------------------------------------------------------------- */
+/* ---- call.c: calls of plugins and of the host itself ----------------------------------------- */
 
 struct call;
 /* message was decoded from a CALL with that id. */
 void call_start(struct link *link, uint64_t id, const struct data_call *message);
+/* A call that the host makes itself; extension, method and json of message count, and are copied.
+ * done comes once, later. */
+void call_start_own(struct front *front, const struct data_call *message, uint32_t timeout_ms,
+	api_call_cb done, void *user);
 void call_cancel(struct call *call);
 /* The calling worker is gone. */
 void call_caller_lost(struct call *call);

@@ -91,10 +91,19 @@ static void stage(
 	control_stage(host, fd, size, user_id, done, user);
 }
 
+static void call(void *host, struct span extension, struct span method, struct span json,
+	uint32_t timeout_ms, api_call_cb done, void *user)
+{
+	const struct data_call message = { .extension = extension, .method = method, .json = json };
+
+	call_start_own(host, &message, timeout_ms, done, user);
+}
+
 static const struct api_host api_host = {
 	.timer = start_timer,
 	.timer_stop = stop_timer,
 	.stage = stage,
+	.call = call,
 };
 
 /* ---- starting ----------------------------------------------------------------------------------
