@@ -19,9 +19,9 @@
 #define CALL_MAGIC 0x52455354u
 #define ETAG_HEX   32u
 
-static const struct rest_route *const tables[] = { rest_services_routes, rest_plugins_routes,
+const struct rest_route *const rest_tables[] = { rest_services_routes, rest_plugins_routes,
 	rest_installations_routes, rest_logs_routes, rest_packages_routes, rest_changes_routes,
-	rest_keys_routes, rest_trust_routes, rest_whoami_routes, rest_usage_routes };
+	rest_keys_routes, rest_trust_routes, rest_whoami_routes, rest_usage_routes, NULL };
 
 int api_new(struct api **out, const struct api_options *options, struct error *err)
 {
@@ -37,17 +37,10 @@ int api_new(struct api **out, const struct api_options *options, struct error *e
 	api->follow = follow_new(options->db);
 	list_init(&api->watches);
 	list_init(&api->streams);
-	for (size_t t = 0; rc == 0 && t < ARRAY_LENGTH(tables); t++) {
-		for (const struct rest_route *route = tables[t]; rc == 0 && route->method;
-			route++) {
-			if (route->action == ACCESS_NONE)
-				rc = error_set(err, ERR_INTERNAL, "route '%s %s' has no rule",
-					route->method, route->pattern);
-			else
-				rc = routes_add(api->routes, span_of(route->method),
-					span_of(route->pattern), (void *)(uintptr_t)route, err);
-		}
-	}
+	for (const struct rest_route *const *table = rest_tables; rc == 0 && *table; table++)
+		for (const struct rest_route *route = *table; rc == 0 && route->method; route++)
+			rc = routes_add(api->routes, span_of(route->method),
+				span_of(route->pattern), (void *)(uintptr_t)route, err);
 	if (rc < 0) {
 		api_free(api);
 		return rc;
@@ -244,7 +237,7 @@ bool rest_allowed(struct rest_call *call, struct span object)
 {
 	struct error err;
 
-	if (access_check(call->who, call->route->action, object, &err) == 0)
+	if (access_check(call->who, call->route->rule.action, object, &err) == 0)
 		return true;
 	rest_problem(call, &err);
 	return false;
@@ -622,19 +615,20 @@ static bool check_object(struct rest_call *call, struct error *err)
 			call->plugin, sizeof(call->plugin), "%.31s/%.65s", publisher, plugin);
 		object = span_of(call->plugin);
 	}
-	return access_check(call->who, call->route->action, object, err) == 0;
+	return access_check(call->who, call->route->rule.action, object, err) == 0;
 }
 
 static void describe_asker(struct rest_call *call)
 {
 	struct span agent = http_head_get(http_request_head(call->request), HTTP_HEADER_USER_AGENT);
 
-	/* A header may hold any byte, the database takes UTF-8 only. */
 	call->context = (struct db_context){
-		.user_id = span_of(call->who->user_id),
+		.user_id = span_of(call->who ? call->who->user_id : ""),
 		.environment = span_of(call->api->environment),
 		.request_id = span_of(call->id),
+		.session_id = span_of(call->who ? call->who->session_id : ""),
 		.ip_address = span_of(call->peer),
+		/* A header may hold any byte, the database takes UTF-8 only. */
 		.user_agent = utf8_valid(agent) ? agent : SPAN_NONE,
 	};
 }
@@ -642,6 +636,17 @@ static void describe_asker(struct rest_call *call)
 static void copy_span(char *out, size_t size, struct span s)
 {
 	(void)snprintf(out, size, "%.*s", SPAN_ARG(s));
+}
+
+bool api_is_public(const struct api *api, struct span method, struct span path)
+{
+	struct routes_found found;
+	const struct rest_route *route;
+
+	if (routes_match(api->routes, method, path, &found) < 0)
+		return false;
+	route = found.route;
+	return access_is_public(route->rule.action);
 }
 
 void api_serve(struct api *api, struct http_request *request, struct principal *who,
@@ -665,7 +670,7 @@ void api_serve(struct api *api, struct http_request *request, struct principal *
 	call->magic = CALL_MAGIC;
 	call->api = api;
 	call->request = request;
-	call->who = principal_ref(who);
+	call->who = who ? principal_ref(who) : NULL;
 	call->route = found.route;
 	call->params = found;
 	text_init(&call->body);

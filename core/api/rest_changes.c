@@ -355,8 +355,7 @@ void rest_changes_stop(struct api *api)
 }
 
 const struct rest_route rest_changes_routes[] = {
-	{ "GET", "/v1/changes", ACCESS_CHANGE_READ, REST_OBJECT_NONE, REST_BODY_NONE, list },
-	{ "GET", "/v1/changes/{number}", ACCESS_CHANGE_READ, REST_OBJECT_NONE, REST_BODY_NONE,
-		get },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/changes", CHANGE_READ, NONE, NONE, list),
+	REST_ROUTE("GET", "/v1/changes/{number}", CHANGE_READ, NONE, NONE, get),
+	REST_ROUTES_END,
 };

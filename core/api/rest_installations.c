@@ -377,18 +377,12 @@ static void uninstall(struct rest_call *call)
 #define ONE "/v1/installations/{publisher}/{plugin}"
 
 const struct rest_route rest_installations_routes[] = {
-	{ "GET", "/v1/installations", ACCESS_INSTALLATION_READ, REST_OBJECT_NONE, REST_BODY_NONE,
-		list },
-	{ "POST", "/v1/installations", ACCESS_INSTALLATION_CHANGE, REST_OBJECT_BODY, REST_BODY_JSON,
-		install },
-	{ "GET", ONE, ACCESS_INSTALLATION_READ, REST_OBJECT_PLUGIN, REST_BODY_NONE, get },
-	{ "GET", ONE "/health", ACCESS_INSTALLATION_READ, REST_OBJECT_PLUGIN, REST_BODY_NONE,
-		health },
-	{ "POST", ONE "/disable", ACCESS_INSTALLATION_CHANGE, REST_OBJECT_PLUGIN, REST_BODY_JSON,
-		disable },
-	{ "POST", ONE "/enable", ACCESS_INSTALLATION_CHANGE, REST_OBJECT_PLUGIN, REST_BODY_JSON,
-		enable },
-	{ "POST", ONE "/uninstall", ACCESS_INSTALLATION_CHANGE, REST_OBJECT_PLUGIN, REST_BODY_JSON,
-		uninstall },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/installations", INSTALLATION_READ, NONE, NONE, list),
+	REST_ROUTE("POST", "/v1/installations", INSTALLATION_CHANGE, BODY, JSON, install),
+	REST_ROUTE("GET", ONE, INSTALLATION_READ, PLUGIN, NONE, get),
+	REST_ROUTE("GET", ONE "/health", INSTALLATION_READ, PLUGIN, NONE, health),
+	REST_ROUTE("POST", ONE "/disable", INSTALLATION_CHANGE, PLUGIN, JSON, disable),
+	REST_ROUTE("POST", ONE "/enable", INSTALLATION_CHANGE, PLUGIN, JSON, enable),
+	REST_ROUTE("POST", ONE "/uninstall", INSTALLATION_CHANGE, PLUGIN, JSON, uninstall),
+	REST_ROUTES_END,
 };

@@ -165,7 +165,7 @@ static void create(struct rest_call *call)
 		return;
 	if (!key.user_id.data && !key.team_id.data)
 		key.user_id = call->context.user_id;
-	key_make(secret);
+	key_make(KEY_API, secret);
 	sha256_hex(span_of(secret), hash);
 	key.key_hash = span_of(hash);
 	key.key_prefix = (struct span){ secret, KEY_PREFIX_LEN };
@@ -207,9 +207,8 @@ static void revoke(struct rest_call *call)
 }
 
 const struct rest_route rest_keys_routes[] = {
-	{ "GET", "/v1/keys", ACCESS_KEY_READ, REST_OBJECT_NONE, REST_BODY_NONE, list },
-	{ "POST", "/v1/keys", ACCESS_KEY_WRITE, REST_OBJECT_NONE, REST_BODY_JSON, create },
-	{ "POST", "/v1/keys/{id}/revoke", ACCESS_KEY_WRITE, REST_OBJECT_NONE, REST_BODY_JSON,
-		revoke },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/keys", KEY_READ, NONE, NONE, list),
+	REST_ROUTE("POST", "/v1/keys", KEY_WRITE, NONE, JSON, create),
+	REST_ROUTE("POST", "/v1/keys/{id}/revoke", KEY_WRITE, NONE, JSON, revoke),
+	REST_ROUTES_END,
 };

@@ -368,7 +368,7 @@ void api_stop(struct api *api)
 }
 
 const struct rest_route rest_logs_routes[] = {
-	{ "GET", "/v1/installations/{publisher}/{plugin}/logs", ACCESS_INSTALLATION_LOGS,
-		REST_OBJECT_PLUGIN, REST_BODY_NONE, logs },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/installations/{publisher}/{plugin}/logs", INSTALLATION_LOGS, PLUGIN,
+		NONE, logs),
+	REST_ROUTES_END,
 };

@@ -247,9 +247,7 @@ static void get(struct rest_call *call)
 }
 
 const struct rest_route rest_packages_routes[] = {
-	{ "POST", "/v1/packages", ACCESS_PACKAGE_UPLOAD, REST_OBJECT_NONE, REST_BODY_STREAM,
-		upload },
-	{ "GET", "/v1/packages/{digest}", ACCESS_PACKAGE_READ, REST_OBJECT_NONE, REST_BODY_NONE,
-		get },
-	{ 0 },
+	REST_ROUTE("POST", "/v1/packages", PACKAGE_UPLOAD, NONE, STREAM, upload),
+	REST_ROUTE("GET", "/v1/packages/{digest}", PACKAGE_READ, NONE, NONE, get),
+	REST_ROUTES_END,
 };

@@ -158,8 +158,7 @@ static void get(struct rest_call *call)
 }
 
 const struct rest_route rest_plugins_routes[] = {
-	{ "GET", "/v1/plugins", ACCESS_PLUGIN_READ, REST_OBJECT_NONE, REST_BODY_NONE, list },
-	{ "GET", "/v1/plugins/{publisher}/{plugin}", ACCESS_PLUGIN_READ, REST_OBJECT_PLUGIN,
-		REST_BODY_NONE, get },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/plugins", PLUGIN_READ, NONE, NONE, list),
+	REST_ROUTE("GET", "/v1/plugins/{publisher}/{plugin}", PLUGIN_READ, PLUGIN, NONE, get),
+	REST_ROUTES_END,
 };

@@ -53,19 +53,51 @@ enum rest_body {
 
 struct rest_call;
 
+/* The rule of a route. It comes first and is made by REST_ROUTE() alone, so that a route which
+ * names no rule of access.def does not compile (tests/lint/check-routes). */
+struct rest_rule {
+	enum access_action action;
+};
+
 struct rest_route {
+	struct rest_rule rule;
 	const char *method; /* NULL ends a table */
 	const char *pattern;
-	enum access_action action;
 	enum rest_object object;
 	enum rest_body body;
 	void (*serve)(struct rest_call *call);
 };
 
+#define REST_RULE_CHECK(action)                                                              \
+	sizeof(struct {                                                                      \
+		_Static_assert((action) != ACCESS_NONE, "a route has a rule of access.def"); \
+		char checked;                                                                \
+	})
+#define REST_RULE(action)                                                    \
+	{                                                                    \
+		(enum access_action)((action) + 0 * REST_RULE_CHECK(action)) \
+	}
+
+/* REST_ROUTE("GET", "/v1/keys", KEY_READ, NONE, NONE, list): method, pattern, the rule's name in
+ * access.def, REST_OBJECT_ and REST_BODY_ without their prefix, the function. */
+#define REST_ROUTE(method, pattern, rule, object, body, serve)                                     \
+	{                                                                                          \
+		REST_RULE(ACCESS_##rule), method, pattern, REST_OBJECT_##object, REST_BODY_##body, \
+			serve                                                                      \
+	}
+
+#define REST_ROUTES_END        \
+	{                      \
+		.method = NULL \
+	}
+
 extern const struct rest_route rest_services_routes[], rest_plugins_routes[],
 	rest_installations_routes[], rest_logs_routes[], rest_packages_routes[],
 	rest_changes_routes[], rest_keys_routes[], rest_trust_routes[], rest_whoami_routes[],
 	rest_usage_routes[];
+
+/* All of them, NULL at the end. */
+extern const struct rest_route *const rest_tables[];
 
 struct rest_call {
 	uint32_t magic;

@@ -120,10 +120,9 @@ static void dependencies(struct rest_call *call)
 }
 
 const struct rest_route rest_services_routes[] = {
-	{ "GET", "/v1/services", ACCESS_SERVICE_READ, REST_OBJECT_NONE, REST_BODY_NONE, list },
-	{ "GET", "/v1/services/{name}", ACCESS_SERVICE_READ, REST_OBJECT_NONE, REST_BODY_NONE,
-		get },
-	{ "GET", "/v1/services/{name}/dependencies", ACCESS_SERVICE_READ, REST_OBJECT_NONE,
-		REST_BODY_NONE, dependencies },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/services", SERVICE_READ, NONE, NONE, list),
+	REST_ROUTE("GET", "/v1/services/{name}", SERVICE_READ, NONE, NONE, get),
+	REST_ROUTE(
+		"GET", "/v1/services/{name}/dependencies", SERVICE_READ, NONE, NONE, dependencies),
+	REST_ROUTES_END,
 };

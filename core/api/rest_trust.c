@@ -142,9 +142,8 @@ static void revoke(struct rest_call *call)
 }
 
 const struct rest_route rest_trust_routes[] = {
-	{ "GET", "/v1/trust", ACCESS_TRUST_READ, REST_OBJECT_NONE, REST_BODY_NONE, list },
-	{ "POST", "/v1/trust", ACCESS_TRUST_WRITE, REST_OBJECT_NONE, REST_BODY_JSON, add },
-	{ "POST", "/v1/trust/{key_id}/revoke", ACCESS_TRUST_WRITE, REST_OBJECT_NONE, REST_BODY_JSON,
-		revoke },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/trust", TRUST_READ, NONE, NONE, list),
+	REST_ROUTE("POST", "/v1/trust", TRUST_WRITE, NONE, JSON, add),
+	REST_ROUTE("POST", "/v1/trust/{key_id}/revoke", TRUST_WRITE, NONE, JSON, revoke),
+	REST_ROUTES_END,
 };

@@ -102,6 +102,6 @@ static void usage(struct rest_call *call)
 }
 
 const struct rest_route rest_usage_routes[] = {
-	{ "GET", "/v1/usage", ACCESS_USAGE_READ, REST_OBJECT_NONE, REST_BODY_NONE, usage },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/usage", USAGE_READ, NONE, NONE, usage),
+	REST_ROUTES_END,
 };

@@ -36,6 +36,6 @@ static void whoami(struct rest_call *call)
 }
 
 const struct rest_route rest_whoami_routes[] = {
-	{ "GET", "/v1/whoami", ACCESS_WHOAMI, REST_OBJECT_NONE, REST_BODY_NONE, whoami },
-	{ 0 },
+	REST_ROUTE("GET", "/v1/whoami", WHOAMI, NONE, NONE, whoami),
+	REST_ROUTES_END,
 };

@@ -29,6 +29,17 @@ const struct access_rule *access_rule(enum access_action action)
 	return &rules[action];
 }
 
+bool access_is_public(enum access_action action)
+{
+	return span_is(access_rule(action)->scope, "public");
+}
+
+/* A half-logged-in session can only finish, or leave. */
+static bool is_for_half(enum access_action action)
+{
+	return span_is(access_rule(action)->scope, "half");
+}
+
 enum role access_least_role(struct span scope)
 {
 	static const struct span read_suffix = { ".read", 5 };
@@ -42,13 +53,25 @@ enum role access_least_role(struct span scope)
 	return ROLE_DEVELOPER;
 }
 
+/* Credentials are there, and whole. */
+static int check_whole(const struct principal *p, struct error *err)
+{
+	if (!p)
+		return error_set(
+			err, ERR_AUTHENTICATION, "no API key and no session came with the request");
+	if (p->half)
+		return error_set(err, ERR_SECOND_FACTOR, "the session still owes a second factor");
+	return 0;
+}
+
 int access_check_scope(
 	const struct principal *p, struct span scope, struct span object, struct error *err)
 {
 	enum role least;
+	int rc = check_whole(p, err);
 
-	if (!p)
-		return error_set(err, ERR_AUTHENTICATION, "no API key came with the request");
+	if (rc < 0)
+		return rc;
 	if (!scopes_cover(&p->scopes, scope, object)) {
 		(void)error_set(err, ERR_PERMISSION,
 			"the key has no scope that covers '%.*s%s%.*s'", SPAN_ARG(scope),
@@ -73,9 +96,9 @@ int access_check(
 {
 	const struct access_rule *rule = access_rule(action);
 
-	if (!p)
-		return error_set(err, ERR_AUTHENTICATION, "no API key came with the request");
-	if (rule->scope.len == 0)
+	if (access_is_public(action) || (p && is_for_half(action)))
 		return 0;
+	if (rule->scope.len == 0 || is_for_half(action))
+		return check_whole(p, err);
 	return access_check_scope(p, rule->scope, object, err);
 }

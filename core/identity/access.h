@@ -24,17 +24,21 @@ enum access_action {
 
 struct access_rule {
 	const char *name;  /* "installation.change" */
-	struct span scope; /* "" when a valid key is all it takes */
+	struct span scope; /* or "public", "half", or "" when valid credentials are all it takes */
 };
 
 /* The row of an action; never NULL for one that is in the table. */
 const struct access_rule *access_rule(enum access_action action);
 
+/* May nobody at all ask? */
+bool access_is_public(enum access_action action);
+
 /* The least role that a scope takes. */
 enum role access_least_role(struct span scope);
 
-/* 0, or ERR_AUTHENTICATION (p is NULL), or ERR_PERMISSION with the reason: the scope or the role
- * that is missing. object narrows the scope; SPAN_NONE when there is none. */
+/* 0, or ERR_AUTHENTICATION (p is NULL), ERR_SECOND_FACTOR (p has shown a password only), or
+ * ERR_PERMISSION with the reason: the scope or the role that is missing. object narrows the scope;
+ * SPAN_NONE when there is none. */
 int access_check(const struct principal *p, enum access_action action, struct span object,
 	struct error *err);
 

@@ -29,7 +29,8 @@ TEST(identity_access__every_action_has_a_name_and_an_askable_scope_of_the_table)
 		const struct access_rule *rule = access_rule((enum access_action)a);
 
 		EXPECT_PTR(rule->name);
-		EXPECT_TRUE(rule->scope.len == 0 || scope_askable(rule->scope));
+		EXPECT_TRUE(rule->scope.len == 0 || span_is(rule->scope, "public") ||
+			    span_is(rule->scope, "half") || scope_askable(rule->scope));
 	}
 }
 
@@ -54,8 +55,8 @@ TEST(identity_access__the_matrix_is_deny_by_default)
 		for (size_t s = 0; s < sizeof(scopes) / sizeof(scopes[0]); s++) {
 			for (int r = 0; r < ROLE_COUNT; r++) {
 				bool own = span_is(rule->scope, scopes[s].scope);
-				bool yes =
-					rule->scope.len == 0 || (own && r >= (int)scopes[s].least);
+				bool yes = !scope_askable(rule->scope) ||
+					   (own && r >= (int)scopes[s].least);
 
 				ck_assert_msg((check((enum role)r, scopes[s].scope,
 						       (enum access_action)a, NULL) == 0) == yes,
@@ -80,6 +81,32 @@ TEST(identity_access__nobody_is_unauthenticated_and_a_missing_scope_is_forbidden
 	EXPECT_INT(access_check(p, ACCESS_TRUST_WRITE, SPAN_NONE, &err), ==, ERR_PERMISSION);
 	EXPECT_CONTAINS(err.text, "ADMIN");
 	principal_unref(p);
+}
+
+/* A session that owes a second factor gets nothing but what is for everybody, and its own end. */
+TEST(identity_access__half_a_login_opens_what_is_public_or_half_only)
+{
+	struct principal *p = holder(ROLE_ADMIN, "*");
+
+	p->half = true;
+	for (int a = ACCESS_NONE + 1; a < ACCESS_COUNT; a++) {
+		struct span scope = access_rule((enum access_action)a)->scope;
+		bool open = span_is(scope, "public") || span_is(scope, "half");
+
+		ck_assert_msg(access_check(p, (enum access_action)a, SPAN_NONE, NULL) ==
+				      (open ? 0 : ERR_SECOND_FACTOR),
+			"%s", access_rule((enum access_action)a)->name);
+	}
+	EXPECT_INT(
+		access_check_scope(p, SPAN("hello.read"), SPAN_NONE, NULL), ==, ERR_SECOND_FACTOR);
+	principal_unref(p);
+}
+
+TEST(identity_access__nobody_gets_what_is_public_only)
+{
+	for (int a = ACCESS_NONE + 1; a < ACCESS_COUNT; a++)
+		EXPECT_INT(access_check(NULL, (enum access_action)a, SPAN_NONE, NULL), ==,
+			access_is_public((enum access_action)a) ? 0 : ERR_AUTHENTICATION);
 }
 
 TEST(identity_access__an_object_narrows_the_scope)
