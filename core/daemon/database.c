@@ -135,7 +135,7 @@ static int make_token(
 
 	if (faccessat(folder->fd, TOKEN_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	key_make(key);
+	key_make(KEY_API, key);
 	sha256_hex(span_of(key), hash);
 	(void)snprintf(prefix, sizeof(prefix), "%.*s", (int)KEY_PREFIX_LEN, key);
 	line = mem_printf("%s\n", key);

@@ -383,7 +383,7 @@ int authority_find(struct authority *a, struct span key, struct principal **out)
 	sha256_of(key, digest);
 	e = map_get(&a->entries, digest_span(digest));
 	/* What is cached has been looked at before. */
-	if (!e && !key_well_formed(key))
+	if (!e && !key_well_formed(KEY_API, key))
 		return ERR_KEY_MALFORMED;
 	a->wanted_ns = now;
 	if (!e || a->confirmed_ns == 0 || now - a->confirmed_ns > a->stale_max_ns)

@@ -1,12 +1,17 @@
 #include "identity/key.h"
 
+#include "base/assert.h"
 #include "codec/random.h"
 
-#define PREFIX     "mrt_"
 #define PREFIX_LEN 4u
 #define BASE       62u
 #define CRC32_POLY UINT32_C(0xedb88320) /* IEEE 802.3, bit-reversed */
 
+static const char *const prefixes[KEY_KIND_COUNT] = {
+	[KEY_API] = "mrt_",
+	[KEY_SESSION] = "mss_",
+	[KEY_REFRESH] = "msr_",
+};
 static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 static uint32_t crc32(const char *data, size_t len)
@@ -34,23 +39,36 @@ static bool is_digit(char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-void key_make(char out[static KEY_LEN + 1])
+void key_make(enum key_kind kind, char out[static KEY_LEN + 1])
 {
-	memcpy(out, PREFIX, PREFIX_LEN);
+	ASSERT(kind < KEY_KIND_COUNT);
+	memcpy(out, prefixes[kind], PREFIX_LEN);
 	random_text(out + PREFIX_LEN, KEY_RANDOM_LEN, digits);
 	checksum(out + PREFIX_LEN, out + PREFIX_LEN + KEY_RANDOM_LEN);
 	out[KEY_LEN] = '\0';
 }
 
-bool key_well_formed(struct span text)
+enum key_kind key_kind_of(struct span text)
 {
 	char expected[KEY_CHECKSUM_LEN];
+	int kind = 0;
 
-	if (text.len != KEY_LEN || !span_starts(text, PREFIX))
-		return false;
+	if (text.len != KEY_LEN)
+		return KEY_KIND_COUNT;
+	while (kind < KEY_KIND_COUNT && !span_starts(text, prefixes[kind]))
+		kind++;
+	if (kind == KEY_KIND_COUNT)
+		return KEY_KIND_COUNT;
 	for (size_t i = PREFIX_LEN; i < KEY_LEN; i++)
 		if (!is_digit(text.data[i]))
-			return false;
+			return KEY_KIND_COUNT;
 	checksum(text.data + PREFIX_LEN, expected);
-	return memcmp(expected, text.data + PREFIX_LEN + KEY_RANDOM_LEN, KEY_CHECKSUM_LEN) == 0;
+	if (memcmp(expected, text.data + PREFIX_LEN + KEY_RANDOM_LEN, KEY_CHECKSUM_LEN) != 0)
+		return KEY_KIND_COUNT;
+	return (enum key_kind)kind;
+}
+
+bool key_well_formed(enum key_kind kind, struct span text)
+{
+	return key_kind_of(text) == kind;
 }

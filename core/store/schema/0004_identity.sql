@@ -2,7 +2,8 @@
 SET LOCAL search_path = public, pg_temp;
 
 -- One row per person or service account. provider 'plugin' (provider_id: the installation), 'team' (the team) and 'system' are
--- accounts that nobody logs in to. Deleted by deleted_at, erased in place.
+-- accounts that nobody logs in to. Deleted by deleted_at, erased in place. password_prehashed: Mortise made the hash, so what is longer
+-- than 72 bytes was pre-hashed; a hash from elsewhere saw the first 72 bytes alone (core/identity/password.h).
 CREATE TABLE users (
 	id varchar(30) PRIMARY KEY DEFAULT generate_cuid(),
 	email varchar(255) NOT NULL,
@@ -12,6 +13,7 @@ CREATE TABLE users (
 	provider varchar(50) NOT NULL,
 	provider_id varchar(255) NOT NULL,
 	password varchar(255),
+	password_prehashed boolean NOT NULL DEFAULT false,
 	role user_role NOT NULL DEFAULT 'DEVELOPER',
 	is_active boolean NOT NULL DEFAULT true,
 	last_login timestamptz,
@@ -94,7 +96,9 @@ CREATE TABLE team_members (
 );
 CREATE INDEX idx_team_members_role ON team_members (role);
 CREATE INDEX idx_team_members_team ON team_members (team_id);
--- token and refresh_token are hex SHA-256; the tokens themselves are never stored.
+-- token and refresh_token are hex SHA-256; the tokens themselves are never stored. half: the password was right, the second factor is
+-- owed. by_cookie: the tokens live in a browser's cookies and count nowhere else. A session is over at absolute_expires_at, and before
+-- that when it was not used for idle_limit.
 CREATE TABLE sessions (
 	id varchar(30) PRIMARY KEY DEFAULT generate_cuid(),
 	user_id varchar(30) NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -111,6 +115,11 @@ CREATE TABLE sessions (
 	revoked_reason varchar(255),
 	created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
 	last_activity timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+	half boolean NOT NULL DEFAULT false,
+	by_cookie boolean NOT NULL DEFAULT false,
+	absolute_expires_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP + interval '30 days',
+	idle_limit interval NOT NULL DEFAULT interval '3 days',
+	factor_failures integer NOT NULL DEFAULT 0,
 	UNIQUE (refresh_token),
 	UNIQUE (token),
 	CHECK (token ~ '^[0-9a-f]{64}$'),

@@ -54,7 +54,7 @@ BEGIN
 		('users', 'user', 'id', 'id, role, is_active, deleted_at, name, email, mfa_enabled, password'),
 		('team_members', 'member', 'user_id', 'user_id, team_id, role'),
 		('api_keys', 'api_key', 'id', 'id, user_id, team_id, key_hash, scopes, rate_limit, allowed_ips, allowed_origins, expires_at, is_active, revoked_at'),
-		('sessions', 'session', 'id', 'id, user_id, token, refresh_token, expires_at, refresh_expires_at, is_active, revoked_at'),
+		('sessions', 'session', 'id', 'id, user_id, token, refresh_token, expires_at, refresh_expires_at, is_active, revoked_at, half'),
 		('trust_keys', 'trust_key', 'key_id', 'key_id, namespaces, roles, development, expires_at, state'),
 		('trust_pins', 'trust_pin', 'digest', 'digest, expires_at'),
 		('plugin_installations', 'installation', 'id', 'id, granted_permissions, is_enabled, uninstalled_at'),

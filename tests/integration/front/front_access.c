@@ -26,7 +26,7 @@ TEST(front_access__keys_decide_between_401_403_and_200)
 	struct stand s;
 
 	stand_open(&s);
-	key_make(unknown);
+	key_make(KEY_API, unknown);
 	viewer = stand_key(&s, "VIEWER", "{*}", 1000);
 	narrow = stand_key(&s, "ADMIN", "{catalog.read}", 1000);
 	expect_status(&s, NULL, "GET", "/livez", NULL, 200);

@@ -87,7 +87,7 @@ static char *make_key(struct stand *s, char hash[static SHA256_HEX_SIZE])
 	char *key = mem_zalloc(KEY_LEN + 1);
 
 	(void)s;
-	key_make(key);
+	key_make(KEY_API, key);
 	sha256_hex(span_of(key), hash);
 	return key;
 }

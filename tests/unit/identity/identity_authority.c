@@ -48,7 +48,7 @@ static void open_scene(struct scene *s, uint64_t stale_max_ms)
 
 	memset(s, 0, sizeof(*s));
 	s->url = postgres_database();
-	key_make(s->key);
+	key_make(KEY_API, s->key);
 	sha256_hex(span_of(s->key), hash);
 	sql = mem_printf("SELECT bootstrap_admin('admin', '%s', '%.10s')", hash, s->key);
 	mem_free(postgres_value(s->url, sql));
@@ -140,7 +140,7 @@ TEST(identity_authority__a_key_is_asked_for_and_then_found)
 	EXPECT_STR(p->user_name, "admin");
 	EXPECT_INT(p->role, ==, ROLE_ADMIN);
 	EXPECT_INT(p->rate_limit, ==, 0);
-	key_make(unknown);
+	key_make(KEY_API, unknown);
 	EXPECT_INT(ask(&s, unknown), ==, ERR_KEY_UNKNOWN);
 	memcpy(broken, s.key, sizeof(broken));
 	broken[KEY_LEN - 1] = broken[KEY_LEN - 1] == '0' ? '1' : '0';
