@@ -12,10 +12,12 @@
 #include "identity/principal.h"
 #include "identity/rate.h"
 
-void admit_address(const struct http_request *request, char out[static ADMIT_ADDRESS_SIZE])
+void admit_address(const struct front *front, const struct http_request *request,
+	char out[static ADMIT_ADDRESS_SIZE])
 {
 	const struct sockaddr *peer = http_request_peer(request);
 
+	(void)front;
 	out[0] = '\0';
 	if (peer->sa_family == AF_INET)
 		(void)inet_ntop(AF_INET,
@@ -35,8 +37,8 @@ static bool place_allowed(
 	return principal_allows_peer(who, address) && principal_allows_origin(who, origin);
 }
 
-bool admit(struct front *front, struct http_request *request, const struct principal *who,
-	const char *address, struct span request_id)
+void admit(struct front *front, struct http_request *request, struct principal *who,
+	const char *address, struct span request_id, admitted_cb admitted)
 {
 	struct answer_extra extra = { 0 };
 	struct error err;
@@ -46,7 +48,7 @@ bool admit(struct front *front, struct http_request *request, const struct princ
 		(void)error_set(&err, ERR_KEY_PLACE,
 			"the API key may not be used from this address or origin");
 		answer_problem(request, &err, request_id, &extra);
-		return false;
+		return;
 	}
 	if (who->rate_limit > 0) {
 		int64_t share = (who->rate_limit + front->rate_share - 1) / front->rate_share;
@@ -58,8 +60,8 @@ bool admit(struct front *front, struct http_request *request, const struct princ
 				"the API key has %lld requests an hour, all used",
 				(long long)who->rate_limit);
 			answer_problem(request, &err, request_id, &extra);
-			return false;
+			return;
 		}
 	}
-	return true;
+	admitted(front, request, who, address, request_id);
 }

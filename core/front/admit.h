@@ -20,10 +20,15 @@ struct principal;
 #define ADMIT_ADDRESS_SIZE INET6_ADDRSTRLEN
 
 /* The address that the request comes from, as text; "" for a peer without one. */
-void admit_address(const struct http_request *request, char out[static ADMIT_ADDRESS_SIZE]);
+void admit_address(const struct front *front, const struct http_request *request,
+	char out[static ADMIT_ADDRESS_SIZE]);
 
-/* Place and rate of the key. True: it may go on, and counts as one request of its hour. */
-bool admit(struct front *front, struct http_request *request, const struct principal *who,
-	const char *address, struct span request_id);
+typedef void (*admitted_cb)(struct front *front, struct http_request *request,
+	struct principal *who, const char *address, struct span request_id);
+
+/* Place and rate of the key. admitted is called, now or later, when the request may go on; it then
+ * counts as one of its hour. Otherwise the request was answered, or its client has left. */
+void admit(struct front *front, struct http_request *request, struct principal *who,
+	const char *address, struct span request_id, admitted_cb admitted);
 
 #endif

@@ -221,27 +221,32 @@ static void log_request(const struct http_head *head, const struct principal *wh
 		LOG_STR("method", http_method_name(head->method)), LOG_SPAN("path", head->path));
 }
 
-static void serve_as(struct front *front, struct http_request *request, struct principal *who,
-	struct span request_id)
+static void serve_admitted(struct front *front, struct http_request *request, struct principal *who,
+	const char *address, struct span request_id)
 {
 	struct span path = http_request_head(request)->path;
-	char peer[ADMIT_ADDRESS_SIZE];
 	struct error err;
 
-	admit_address(request, peer);
-	if (!admit(front, request, who, peer, request_id))
-		return;
 	authority_used(front->authority, who);
 	if (front->settings.access_log)
-		log_request(http_request_head(request), who, peer, request_id);
+		log_request(http_request_head(request), who, address, request_id);
 	if (span_starts(path, "/api/")) {
 		serve_plugin(front, request, who, request_id);
 	} else if (span_starts(path, "/v1/")) {
-		api_serve(front->api, request, who, request_id, span_of(peer));
+		api_serve(front->api, request, who, request_id, span_of(address));
 	} else {
 		(void)error_set(&err, ERR_NOT_FOUND, "there is no '%.*s'", SPAN_ARG(path));
 		answer_problem(request, &err, request_id, NULL);
 	}
+}
+
+static void serve_as(struct front *front, struct http_request *request, struct principal *who,
+	struct span request_id)
+{
+	char address[ADMIT_ADDRESS_SIZE];
+
+	admit_address(front, request, address);
+	admit(front, request, who, address, request_id, serve_admitted);
 }
 
 /* ---- finding out who asks ----------------------------------------------------------------------
