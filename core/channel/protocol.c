@@ -80,7 +80,7 @@ LAYOUT(worker_metric, F(worker_metric, kind), F(worker_metric, name), F(worker_m
 LAYOUT(worker_metrics, F(worker_metrics, time_us), LIST(worker_metrics, samples, worker_metric))
 
 LAYOUT(front_start, F(front_start, slot), F(front_start, environment), F(front_start, node),
-	F(front_start, database), LIST(front_start, settings, protocol_pair))
+	F(front_start, database), LIST(front_start, settings, protocol_pair), F(front_start, fetch))
 LAYOUT(front_table_worker, F(front_table_worker, installation), F(front_table_worker, generation),
 	F(front_table_worker, plugin), F(front_table_worker, version), F(front_table_worker, mount),
 	F(front_table_worker, permissions), F(front_table_worker, provides),
@@ -97,6 +97,8 @@ LAYOUT(front_staged, F(front_staged, rc), F(front_staged, text), F(front_staged,
 	F(front_staged, manifest), F(front_staged, signer), F(front_staged, warnings))
 LAYOUT(front_notify, F(front_notify, topic), F(front_notify, payload))
 LAYOUT(front_stop, F(front_stop, deadline_ms))
+LAYOUT(front_key_ring_result, F(front_key_ring_result, rc), F(front_key_ring_result, text),
+	F(front_key_ring_result, result))
 
 LAYOUT(front_ready, F(front_ready, rc), F(front_ready, text))
 LAYOUT(front_table_ack, F(front_table_ack, number))
@@ -105,6 +107,7 @@ LAYOUT(front_worker_connected, F(front_worker_connected, installation),
 	F(front_worker_connected, text))
 LAYOUT(front_stage, F(front_stage, user), F(front_stage, size))
 LAYOUT(front_drained, F(front_drained, installation), F(front_drained, generation))
+LAYOUT(front_key_ring, F(front_key_ring, op), F(front_key_ring, context), F(front_key_ring, data))
 
 LAYOUT(stage_key, F(stage_key, key_id), F(stage_key, public_key), F(stage_key, name),
 	F(stage_key, namespaces), F(stage_key, development), F(stage_key, revoked),
@@ -152,6 +155,19 @@ LAYOUT(data_call, F(data_call, parent), F(data_call, extension), F(data_call, me
 	F(data_call, deadline_ns))
 LAYOUT(data_on_call_result, F(data_on_call_result, rc), F(data_on_call_result, text),
 	F(data_on_call_result, json), F(data_on_call_result, bytes))
+
+LAYOUT(fetch_start, F(fetch_start, transfers), F(fetch_start, plugin_transfers),
+	F(fetch_start, proxy), F(fetch_start, no_proxy), F(fetch_start, authorities))
+LAYOUT(fetch_stop, F(fetch_stop, deadline_ms))
+LAYOUT(fetch_ready, F(fetch_ready, rc), F(fetch_ready, text))
+LAYOUT(fetch_http, F(fetch_http, installation), F(fetch_http, any_address), F(fetch_http, method),
+	F(fetch_http, url), LIST(fetch_http, headers, protocol_pair), F(fetch_http, body),
+	F(fetch_http, timeout_ms), F(fetch_http, redirects), F(fetch_http, response_bytes))
+LAYOUT(fetch_mail, F(fetch_mail, installation), F(fetch_mail, any_address), F(fetch_mail, url),
+	F(fetch_mail, username), F(fetch_mail, password), F(fetch_mail, plain), F(fetch_mail, from),
+	LIST(fetch_mail, to, span), F(fetch_mail, message), F(fetch_mail, timeout_ms))
+LAYOUT(fetch_result, F(fetch_result, rc), F(fetch_result, text), F(fetch_result, status),
+	F(fetch_result, url), LIST(fetch_result, headers, protocol_pair), F(fetch_result, body))
 
 struct entry {
 	uint16_t type;

@@ -35,12 +35,16 @@ enum {
 	PROTOCOL_LINK_STAGE_TO_SUPERVISOR = 6,
 	PROTOCOL_LINK_FRONT_TO_WORKER = 7,
 	PROTOCOL_LINK_WORKER_TO_FRONT = 8,
+	PROTOCOL_LINK_SUPERVISOR_TO_FETCH = 9,
+	PROTOCOL_LINK_FETCH_TO_SUPERVISOR = 10,
+	PROTOCOL_LINK_FRONT_TO_FETCH = 11,
+	PROTOCOL_LINK_FETCH_TO_FRONT = 12,
 	PROTOCOL_LINK_COUNT
 };
 
 /* Descriptors of a child that its supervisor makes. */
 #define PROTOCOL_FD_CONTROL   3 /* every child: its control channel */
-#define PROTOCOL_FD_LISTENER  4 /* worker: its listening Unix socket; front: its TCP listener */
+#define PROTOCOL_FD_LISTENER  4 /* worker, fetch: a listening Unix socket; front: TCP listener */
 #define PROTOCOL_FD_BLACK_BOX 5 /* worker: a memfd of BLACK_BOX_SIZE */
 
 #define PROTOCOL_KIB(n) ((n)*1024u)
@@ -52,10 +56,12 @@ enum {
 					     */
 #define PROTOCOL_CHUNK_MAX PROTOCOL_KIB(64) /* one BODY or RESPONSE_BODY, or RESPONSE.body */
 #define PROTOCOL_CALLS     64 /* outstanding CALLs, and as many ON_CALLs, per channel */
-#define PROTOCOL_CALL_WINDOW                                                   \
-	PROTOCOL_MIB(32)       /* json and bytes of the outstanding CALLs of a \
-				  channel; the same for ON_CALLs */
-#define PROTOCOL_REQUESTS 1024 /* live requests per channel */
+#define PROTOCOL_CALL_WINDOW                                                       \
+	PROTOCOL_MIB(32)           /* json and bytes of the outstanding CALLs of a \
+				      channel; the same for ON_CALLs */
+#define PROTOCOL_REQUESTS     1024 /* live requests per channel */
+#define PROTOCOL_FETCHES      256  /* outstanding FETCH_HTTPs and FETCH_MAILs per channel, */
+#define PROTOCOL_FETCH_WINDOW PROTOCOL_MIB(32) /* and the bodies in them */
 
 /* Of one call or result. */
 #define PROTOCOL_JSON_MAX  PROTOCOL_MIB(1)
@@ -89,12 +95,14 @@ enum {
 	X(FRONT_STAGED, front_staged, 0x0313, PROTOCOL_MIB(2))                                    \
 	X(FRONT_NOTIFY, front_notify, 0x0314, PROTOCOL_KIB(16))                                   \
 	X(FRONT_STOP, front_stop, 0x0315, 64)                                                     \
+	X(FRONT_KEY_RING_RESULT, front_key_ring_result, 0x0316, PROTOCOL_KIB(16))                 \
 	/* front -> supervisor */                                                                 \
 	X(FRONT_READY, front_ready, 0x0410, PROTOCOL_KIB(4))                                      \
 	X(FRONT_TABLE_ACK, front_table_ack, 0x0411, 64)                                           \
 	X(FRONT_WORKER_CONNECTED, front_worker_connected, 0x0412, PROTOCOL_KIB(4))                \
 	X(FRONT_STAGE, front_stage, 0x0413, PROTOCOL_KIB(4))                                      \
 	X(FRONT_DRAINED, front_drained, 0x0414, PROTOCOL_KIB(4))                                  \
+	X(FRONT_KEY_RING, front_key_ring, 0x0415, PROTOCOL_KIB(16))                               \
 	/* supervisor -> stage */                                                                 \
 	X(STAGE_PACKAGE, stage_package, 0x0510, PROTOCOL_MIB(1))                                  \
 	X(STAGE_CONFIG, stage_config, 0x0511, PROTOCOL_MIB(3))                                    \
@@ -116,7 +124,17 @@ enum {
 	X(DATA_RESPONSE_FAILED, data_response_failed, 0x0813, PROTOCOL_KIB(4))                    \
 	X(DATA_CALL, data_call, 0x0814, PROTOCOL_JSON_MAX + PROTOCOL_BYTES_MAX + PROTOCOL_KIB(8)) \
 	X(DATA_ON_CALL_RESULT, data_on_call_result, 0x0816,                                       \
-		PROTOCOL_JSON_MAX + PROTOCOL_BYTES_MAX + PROTOCOL_KIB(4))
+		PROTOCOL_JSON_MAX + PROTOCOL_BYTES_MAX + PROTOCOL_KIB(4))                         \
+	/* supervisor -> fetch */                                                                 \
+	X(FETCH_START, fetch_start, 0x0910, PROTOCOL_KIB(16))                                     \
+	X(FETCH_STOP, fetch_stop, 0x0911, 64)                                                     \
+	/* fetch -> supervisor */                                                                 \
+	X(FETCH_READY, fetch_ready, 0x0a10, PROTOCOL_KIB(4))                                      \
+	/* front -> fetch */                                                                      \
+	X(FETCH_HTTP, fetch_http, 0x0b10, PROTOCOL_BYTES_MAX + PROTOCOL_MIB(1))                   \
+	X(FETCH_MAIL, fetch_mail, 0x0b11, PROTOCOL_MIB(2))                                        \
+	/* fetch -> front */                                                                      \
+	X(FETCH_RESULT, fetch_result, 0x0c10, PROTOCOL_BYTES_MAX + PROTOCOL_MIB(1))
 
 /* Messages without fields (the payload is empty), and those whose payload is bytes as they are. */
 #define PROTOCOL_SIGNALS(X)                                                                       \
@@ -124,7 +142,8 @@ enum {
 	X(WORKER_DRAINED, 0x0217, 0)             /* nothing is in flight any more */              \
 	X(DATA_BODY, 0x0712, PROTOCOL_CHUNK_MAX) /* id: the request; bytes; perhaps LAST */       \
 	X(DATA_RESPONSE_BODY, 0x0812, PROTOCOL_CHUNK_MAX) /* the same the other way */            \
-	X(DATA_CALL_CANCEL, 0x0815, 0) /* id: the CALL; its CALL_RESULT still comes */
+	X(DATA_CALL_CANCEL, 0x0815, 0) /* id: the CALL; its CALL_RESULT still comes */            \
+	X(FETCH_CANCEL, 0x0b12, 0)     /* id: the FETCH_...; its FETCH_RESULT still comes */
 
 enum {
 #define X(NAME, name, number, limit) PROTOCOL_##NAME = (number),
@@ -285,6 +304,7 @@ struct front_start {
 	struct span node;               /* its id */
 	struct span database;           /* URL of the front's own login */
 	struct protocol_pairs settings; /* by their names of settings.def */
+	struct span fetch;              /* path of the socket of mortise-fetch */
 };
 
 struct front_table_worker {
@@ -349,6 +369,12 @@ struct front_stop { /* take no new connection; exit 0 when idle, or at the deadl
 	uint32_t deadline_ms;
 };
 
+struct front_key_ring_result { /* id: that of FRONT_KEY_RING; exactly once */
+	int32_t rc;
+	struct span text; /* when rc is not 0 */
+	struct span result;
+};
+
 /* ---- front -> supervisor ------------------------------------------------------------------- */
 
 struct front_ready {
@@ -375,6 +401,22 @@ struct front_stage {      /* with the package's descriptor; id returned with FRO
 struct front_drained {
 	struct span installation;
 	uint64_t generation;
+};
+
+/* The master keys stand in the supervisor alone; a front asks it to use them. */
+enum key_ring_op {
+	KEY_RING_SEAL,   /* text -> envelope */
+	KEY_RING_OPEN,   /* envelope -> text */
+	KEY_RING_DIGEST, /* text -> hex HMAC-SHA-256 per key, newest first, parted by blanks */
+	KEY_RING_OP_COUNT
+};
+
+#define KEY_RING_DATA_MAX PROTOCOL_KIB(8) /* text; an envelope of it is a third longer */
+
+struct front_key_ring {      /* id: chosen by the front, returned with the result */
+	uint32_t op;         /* enum key_ring_op */
+	struct span context; /* the place: "users.mfa_secret:<id>" */
+	struct span data;
 };
 
 /* ---- supervisor -> stage ------------------------------------------------------------------- */
@@ -543,6 +585,66 @@ struct data_on_call_result {
 	struct span text; /* when rc is not 0 */
 	struct span json;
 	struct span bytes;
+};
+
+/* ---- supervisor -> fetch ------------------------------------------------------------------- */
+
+struct fetch_start {
+	uint32_t transfers;        /* most at once, */
+	uint32_t plugin_transfers; /* and of one installation */
+	struct span proxy;         /* URL; "": none */
+	struct span no_proxy;      /* hosts and domains that are asked directly, parted by commas */
+	struct span authorities;   /* PEM file; "": those that the system trusts */
+};
+
+struct fetch_stop { /* take nothing new; exit 0 when idle, or at the deadline */
+	uint32_t deadline_ms;
+};
+
+/* ---- fetch -> supervisor ------------------------------------------------------------------- */
+
+struct fetch_ready {
+	int32_t rc; /* 0: serving */
+	struct span text;
+};
+
+/* ---- front -> fetch ------------------------------------------------------------------------ */
+
+/* id: chosen by the front, never used again on the channel. FETCH_RESULT comes exactly once. */
+struct fetch_http {
+	struct span installation; /* for whom: transfers are counted by it */
+	uint32_t any_address;     /* 1: an administrator named the URL; 0: public addresses only */
+	struct span method;
+	struct span url;
+	struct protocol_pairs headers;
+	struct span body;
+	uint32_t timeout_ms;     /* of it all */
+	uint32_t redirects;      /* at most so many are followed */
+	uint64_t response_bytes; /* longest body taken */
+};
+
+struct fetch_mail {
+	struct span installation;
+	uint32_t any_address;
+	struct span url;      /* smtp:// or smtps:// */
+	struct span username; /* "": no login */
+	struct span password;
+	uint32_t plain; /* 1: go on where an smtp:// server offers no TLS */
+	struct span from;
+	struct protocol_spans to;
+	struct span message; /* RFC 5322, lines end with CRLF */
+	uint32_t timeout_ms;
+};
+
+/* ---- fetch -> front ------------------------------------------------------------------------ */
+
+struct fetch_result {
+	int32_t rc;       /* ERR_UNAVAIL: nothing was sent; ERR_UNKNOWN: perhaps it was done */
+	struct span text; /* when rc is not 0 */
+	uint32_t status;  /* of HTTP */
+	struct span url;  /* that answered, behind redirects */
+	struct protocol_pairs headers;
+	struct span body;
 };
 
 /* ---- encode, decode, send ------------------------------------------------------------------ */
