@@ -57,7 +57,7 @@ static int run_cipher(
 	return ok ? first + last : -1;
 }
 
-static bool id_valid(struct span id)
+bool seal_key_id_valid(struct span id)
 {
 	if (id.len == 0 || id.len > SEAL_KEY_ID_MAX)
 		return false;
@@ -79,7 +79,7 @@ int seal_make(struct text *out, const struct seal_key *key, struct span context,
 	struct text sealed;
 	int n;
 
-	ASSERT(id_valid(span_of(key->id)));
+	ASSERT(seal_key_id_valid(span_of(key->id)));
 	if (plain.len > SEAL_PLAIN_MAX)
 		return error_set(
 			err, ERR_TOO_LARGE, "a secret is at most %u bytes long", SEAL_PLAIN_MAX);
@@ -110,17 +110,17 @@ static bool split(struct span envelope, struct span *id, struct span *encoded)
 		return false;
 	rest.data += sizeof(FORM) - 1;
 	rest.len -= sizeof(FORM) - 1;
-	if (!span_split(&rest, ':', id) || !rest.data || !id_valid(*id))
+	if (!span_split(&rest, ':', id) || !rest.data || !seal_key_id_valid(*id))
 		return false;
 	*encoded = rest;
 	return true;
 }
 
-bool seal_is(struct span text)
+bool seal_key_id(struct span text, struct span *id)
 {
-	struct span id, encoded;
+	struct span encoded;
 
-	return split(text, &id, &encoded);
+	return split(text, id, &encoded);
 }
 
 static int open_sealed(struct text *out, const struct seal_key *key, struct span sealed,

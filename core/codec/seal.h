@@ -35,7 +35,9 @@ int seal_make(struct text *out, const struct seal_key *key, struct span context,
 int seal_open(struct text *out, struct span envelope, const struct seal_key *ring, size_t keys,
 	struct span context, struct error *err);
 
-/* Whether text has the form of an envelope. */
-bool seal_is(struct span text);
+/* Whether text begins as an envelope does; *id, the key it names, points into it. */
+bool seal_key_id(struct span text, struct span *id);
+
+bool seal_key_id_valid(struct span id);
 
 #endif

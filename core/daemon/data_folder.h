@@ -5,7 +5,7 @@
  * in a short run folder of its own, since their paths are limited.
  *
  *   DATA              root 0711 (else ours 0700)   mortised.pid (locked) listen node
- *   DATA/owner.url, superuser.url, admin.token, master.key  0600
+ *   DATA/owner.url, superuser.url, admin.token, key-ring  0600
  *   DATA/pg           service user 0700            the embedded PostgreSQL
  *   DATA/store        root 0755                    packages, read by workers
  *   DATA/staging      root 0711                    one folder per job, of the stage's uid

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -11,15 +10,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "codec/digest.h"
-#include "codec/random.h"
 #include "daemon/data_folder.h"
 #include "db/session.h"
 #include "identity/key.h"
 #include "store/migrate.h"
+#include "supervise/key_ring.h"
 
 #define CONNECT_MS       10000
-#define MASTER_KEY_FILE  "master.key"
-#define MASTER_KEY_BYTES 32
 #define TOKEN_FILE       "admin.token"
 #define LOGIN_FRONT      "mortise_front"
 #define LOGIN_SUPERVISOR "mortise_supervisor"
@@ -164,8 +161,8 @@ static void on_migration(const struct store_migration *migration, void *user)
 }
 
 int database_prepare(struct database_urls *out, const char *owner_url,
-	const struct data_folder *folder, bool embedded, struct span secret, database_step_cb step,
-	void *user, struct error *err)
+	const struct data_folder *folder, bool embedded, struct key_ring *ring,
+	database_step_cb step, void *user, struct error *err)
 {
 	CLEANUP(db_session_freep) struct db_session *s = NULL;
 	struct progress progress = { step, user, 0 };
@@ -183,7 +180,7 @@ int database_prepare(struct database_urls *out, const char *owner_url,
 	if (rc == 0)
 		rc = store_migrate(s, on_migration, &progress, err);
 	if (rc == 0)
-		rc = set_logins(&urls, s, owner_url, secret, err);
+		rc = set_logins(&urls, s, owner_url, key_ring_login_secret(ring), err);
 	if (rc == 0)
 		rc = make_token(s, folder, embedded, err);
 	if (rc < 0) {
@@ -202,52 +199,4 @@ int database_prepare(struct database_urls *out, const char *owner_url,
 	step("schema", text, user);
 	*out = urls;
 	return 0;
-}
-
-/* ---- the master key ---- */
-
-static int check_master_key(const struct data_folder *folder, struct error *err)
-{
-	struct stat st;
-
-	if (fstatat(folder->fd, MASTER_KEY_FILE, &st, AT_SYMLINK_NOFOLLOW) == -1)
-		return 0;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-		return error_set(err, ERR_DATA_FOLDER,
-			"'%s/" MASTER_KEY_FILE "' must be a file of ours with mode 0600",
-			folder->path);
-	return 0;
-}
-
-int database_master_key(char out[static 65], const struct data_folder *folder, struct error *err)
-{
-	uint8_t bytes[MASTER_KEY_BYTES];
-	char line[2 * MASTER_KEY_BYTES + 2];
-	struct text text;
-	int rc = check_master_key(folder, err);
-
-	if (rc < 0)
-		return rc;
-	text_init(&text);
-	rc = io_read_file(folder->fd, MASTER_KEY_FILE, sizeof(line), &text, err);
-	if (rc == ERR_NOT_FOUND) {
-		random_bytes(bytes, sizeof(bytes));
-		hex_encode(bytes, sizeof(bytes), line);
-		line[2 * MASTER_KEY_BYTES] = '\n';
-		line[2 * MASTER_KEY_BYTES + 1] = '\0';
-		rc = io_write_file(folder->fd, MASTER_KEY_FILE, span_of(line), 0600, err);
-		text_append_string(&text, line);
-		mem_wipe(line, sizeof(line));
-	}
-	if (rc == 0 && text.len > 0 && text.data[text.len - 1] == '\n')
-		text.len--;
-	if (rc == 0 && !hex_decode(text_span(&text), bytes, sizeof(bytes)))
-		rc = error_set(err, ERR_DATA_FOLDER,
-			"'%s/" MASTER_KEY_FILE "' does not hold 64 hex digits", folder->path);
-	if (rc == 0)
-		hex_encode(bytes, sizeof(bytes), out);
-	mem_wipe(bytes, sizeof(bytes));
-	mem_wipe(text.data, text.len);
-	text_done(&text);
-	return rc;
 }

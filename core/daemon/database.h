@@ -11,6 +11,7 @@
 
 struct data_folder;
 struct error;
+struct key_ring;
 
 struct database_urls {
 	char *front;
@@ -20,18 +21,14 @@ struct database_urls {
 typedef void (*database_step_cb)(const char *name, const char *text, void *user);
 
 /* Bring the schema up to date, set the logins' passwords, and write DATA/admin.token if there is
- * none. secret is the master key, for an owner without a password in its URL. *out is the
+ * none. The ring gives the logins' secret where the owner has no password in its URL. *out is the
  * caller's. */
 int database_prepare(struct database_urls *out, const char *owner_url,
-	const struct data_folder *folder, bool embedded, struct span secret, database_step_cb step,
-	void *user, struct error *err);
+	const struct data_folder *folder, bool embedded, struct key_ring *ring,
+	database_step_cb step, void *user, struct error *err);
 void database_urls_done(struct database_urls *urls);
 
 /* The URL with another user and password; NULL: it is not a URL of the form that we can change. */
 char *database_login_url(const char *url, const char *user, const char *password);
-
-/* DATA/master.key: 32 random bytes in hex, made once, mode 0600. Also from an earlier life only
- * when the file is nobody else's to read. */
-int database_master_key(char out[static 65], const struct data_folder *folder, struct error *err);
 
 #endif

@@ -30,6 +30,7 @@
 #include "db/listen.h"
 #include "db/pool.h"
 #include "supervise/exec_as.h"
+#include "supervise/key_ring.h"
 #include "supervise/listener.h"
 #include "supervise/supervisor.h"
 
@@ -42,7 +43,7 @@ struct daemon {
 	struct data_folder folder;
 	uv_loop_t loop;
 	uv_signal_t signals[2];
-	char master_key[65];
+	struct key_ring *key_ring;
 	char *program; /* folder of the programs */
 	char *self;
 	struct postgres *postgres; /* NULL: the database is not ours */
@@ -224,6 +225,7 @@ static int start_supervisor(struct daemon *d, struct error *err)
 {
 	const struct supervisor_options options = { .settings = &d->options.settings,
 		.db = d->pool,
+		.key_ring = &d->key_ring,
 		.front_database = d->urls.front,
 		.node = d->folder.node,
 		.data = d->folder.path,
@@ -331,6 +333,18 @@ static void set_signals(struct daemon *d)
 	}
 }
 
+static int open_key_ring(struct daemon *d, struct error *err)
+{
+	const char *setting = d->options.settings.key_ring;
+	CLEANUP(mem_freep)
+	char *path = setting[0] ? mem_strdup(setting) : mem_printf("%s/key-ring", d->folder.path);
+	int rc = key_ring_open(&d->key_ring, path, err);
+
+	if (rc == ERR_NOT_FOUND)
+		rc = key_ring_make(&d->key_ring, path, err);
+	return rc;
+}
+
 static int start(struct daemon *d, struct error *err)
 {
 	const char *url;
@@ -340,14 +354,14 @@ static int start(struct daemon *d, struct error *err)
 	if (rc == 0)
 		rc = find_programs(d, err);
 	if (rc == 0)
-		rc = database_master_key(d->master_key, &d->folder, err);
+		rc = open_key_ring(d, err);
 	if (rc == 0)
 		rc = open_listeners(d, err);
 	if (rc == 0)
 		rc = start_postgres(d, &url, err);
 	if (rc == 0)
-		rc = database_prepare(&d->urls, url, &d->folder, d->postgres != NULL,
-			span_of(d->master_key), tell_step, d, err);
+		rc = database_prepare(&d->urls, url, &d->folder, d->postgres != NULL, d->key_ring,
+			tell_step, d, err);
 	if (rc == 0)
 		rc = start_database(d, err);
 	if (rc == 0)
@@ -422,7 +436,7 @@ static int run(struct daemon *d)
 	for (size_t i = 0; i < d->listener_count; i++)
 		(void)close(d->listeners[i]);
 	data_folder_close(&d->folder);
-	mem_wipe(d->master_key, sizeof(d->master_key));
+	key_ring_free(d->key_ring);
 	text_done(&d->bound);
 	mem_free(d->program);
 	mem_free(d->self);

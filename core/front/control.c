@@ -12,10 +12,15 @@
 #include "front/table.h"
 #include "identity/authority.h"
 
-enum upload_kind { UPLOAD = 1 };
+enum asked_kind { UPLOAD = 1, SECRET };
 
 struct upload {
 	control_staged_cb done;
+	void *user;
+};
+
+struct secret {
+	control_key_ring_cb done;
 	void *user;
 };
 
@@ -31,20 +36,51 @@ void control_stage(struct front *front, int fd, uint64_t size, struct span user_
 
 	upload->done = done;
 	upload->user = user;
-	id = slots_add(&front->uploads, upload, UPLOAD);
+	id = slots_add(&front->asked, upload, UPLOAD);
 	/* When it cannot be sent the channel is closing, and its end answers all uploads. */
 	(void)protocol_send(front->control, PROTOCOL_FRONT_STAGE, id, &message, 0, fd);
 }
 
 static void end_upload(struct front *front, uint64_t id, const struct front_staged *message)
 {
-	struct upload *upload = slots_get(&front->uploads, id, UPLOAD);
+	struct upload *upload = slots_get(&front->asked, id, UPLOAD);
 
 	if (!upload)
 		return;
-	(void)slots_remove(&front->uploads, id);
+	(void)slots_remove(&front->asked, id);
 	upload->done(upload->user, message);
 	mem_free(upload);
+}
+
+/* ---- the key ring ------------------------------------------------------------------------------
+ */
+
+void control_key_ring(struct front *front, enum key_ring_op op, struct span context,
+	struct span data, control_key_ring_cb done, void *user)
+{
+	struct secret *secret = mem_zalloc(sizeof(*secret));
+	const struct front_key_ring message = { .op = op, .context = context, .data = data };
+
+	secret->done = done;
+	secret->user = user;
+	(void)send_front_key_ring(
+		front->control, slots_add(&front->asked, secret, SECRET), &message);
+}
+
+static void end_secret(
+	struct front *front, uint64_t id, const struct front_key_ring_result *message)
+{
+	struct secret *secret = slots_get(&front->asked, id, SECRET);
+	struct error err = { 0 };
+
+	if (!secret)
+		return;
+	(void)slots_remove(&front->asked, id);
+	if (message->rc != 0)
+		(void)error_set(
+			&err, error_entry(message->rc)->code, "%.*s", SPAN_ARG(message->text));
+	secret->done(secret->user, err.code ? &err : NULL, message->result);
+	mem_free(secret);
 }
 
 /* ---- messages ----------------------------------------------------------------------------------
@@ -111,6 +147,17 @@ static int on_staged(struct front *front, struct channel_message *message, struc
 	return rc;
 }
 
+static int on_key_ring(struct front *front, struct channel_message *message, struct error *err)
+{
+	struct front_key_ring_result result;
+	int rc = decode_front_key_ring_result(&result, message->payload, &front->memory, err);
+
+	if (rc == 0)
+		end_secret(front, message->id, &result);
+	mem_wipe((void *)(uintptr_t)message->payload.data, message->payload.len);
+	return rc;
+}
+
 static int on_notify(struct front *front, struct channel_message *message, struct error *err)
 {
 	struct front_notify notify;
@@ -156,6 +203,9 @@ static void on_message(void *user, struct channel_message *message)
 		break;
 	case PROTOCOL_FRONT_NOTIFY:
 		rc = on_notify(front, message, &err);
+		break;
+	case PROTOCOL_FRONT_KEY_RING_RESULT:
+		rc = on_key_ring(front, message, &err);
 		break;
 	case PROTOCOL_FRONT_STOP:
 		rc = on_stop(front, message, &err);

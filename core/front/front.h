@@ -54,7 +54,7 @@ struct front {
 
 	struct table *table; /* NULL until the first came */
 	struct map links;    /* "installation/generation" -> struct link */
-	struct slots uploads;
+	struct slots asked;  /* what the supervisor owes an answer to */
 	struct slots timers;
 	struct protocol_memory memory; /* of the message being handled */
 	struct text scratch;
@@ -125,6 +125,10 @@ int control_start(struct front *front, struct error *err);
 typedef void (*control_staged_cb)(void *user, const struct front_staged *message);
 void control_stage(struct front *front, int fd, uint64_t size, struct span user_id,
 	control_staged_cb done, void *user);
+/* See struct api_host. */
+typedef void (*control_key_ring_cb)(void *user, const struct error *err, struct span result);
+void control_key_ring(struct front *front, enum key_ring_op op, struct span context,
+	struct span data, control_key_ring_cb done, void *user);
 
 /* ---- main.c ---------------------------------------------------------------------------------- */
 

@@ -99,10 +99,17 @@ static void call(void *host, struct span extension, struct span method, struct s
 	call_start_own(host, &message, timeout_ms, done, user);
 }
 
+static void key_ring(void *host, enum key_ring_op op, struct span context, struct span data,
+	api_key_ring_cb done, void *user)
+{
+	control_key_ring(host, op, context, data, done, user);
+}
+
 static const struct api_host api_host = {
 	.timer = start_timer,
 	.timer_stop = stop_timer,
 	.stage = stage,
+	.key_ring = key_ring,
 	.call = call,
 };
 
@@ -330,7 +337,7 @@ static int run(struct error *err)
 	if (rc < 0)
 		return rc;
 	map_init(&front.links);
-	slots_init(&front.uploads);
+	slots_init(&front.asked);
 	slots_init(&front.timers);
 	protocol_memory_init(&front.memory);
 	text_init(&front.scratch);

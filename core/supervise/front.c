@@ -129,6 +129,17 @@ static int on_stage(struct front *f, struct channel_message *message, struct err
 	return 0;
 }
 
+static int on_key_ring(struct front *f, struct channel_message *message, struct error *err)
+{
+	struct front_key_ring m;
+	int rc = decode_front_key_ring(&m, message->payload, &f->memory, err);
+
+	if (rc == 0)
+		f->events->on_key_ring(f->user, f, message->id, &m);
+	mem_wipe((void *)(uintptr_t)message->payload.data, message->payload.len);
+	return rc;
+}
+
 static void on_message(void *user, struct channel_message *message)
 {
 	struct front *f = user;
@@ -155,6 +166,9 @@ static void on_message(void *user, struct channel_message *message)
 		break;
 	case PROTOCOL_FRONT_STAGE:
 		rc = on_stage(f, message, &err);
+		break;
+	case PROTOCOL_FRONT_KEY_RING:
+		rc = on_key_ring(f, message, &err);
 		break;
 	default:
 		rc = error_set(&err, ERR_PROTOCOL, "unexpected %s", protocol_name(message->type));
@@ -332,6 +346,12 @@ void front_notify(struct front *f, const struct front_notify *notify)
 {
 	if (front_live(f))
 		(void)send_front_notify(channel_of(f), 0, notify);
+}
+
+void front_key_ring_result(struct front *f, uint64_t id, const struct front_key_ring_result *result)
+{
+	if (front_live(f))
+		(void)send_front_key_ring_result(channel_of(f), id, result);
 }
 
 static void on_close_deadline(uv_timer_t *timer)

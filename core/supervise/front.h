@@ -31,6 +31,9 @@ struct front_events {
 	/* An upload: fd is the receiver's to close. */
 	void (*on_stage)(void *user, struct front *front, uint64_t id,
 		const struct front_stage *stage, int fd);
+	/* Answered by front_key_ring_result() before it returns. */
+	void (*on_key_ring)(
+		void *user, struct front *front, uint64_t id, const struct front_key_ring *message);
 	/* After front_close(): the front is gone when it returns. */
 	void (*on_closed)(void *user, struct front *front);
 };
@@ -59,6 +62,8 @@ void front_table(struct front *f, const struct front_table *table);
 void front_connect(struct front *f, const struct front_worker_connect *connect);
 void front_staged(struct front *f, uint64_t id, const struct front_staged *staged);
 void front_notify(struct front *f, const struct front_notify *notify);
+void front_key_ring_result(
+	struct front *f, uint64_t id, const struct front_key_ring_result *result);
 
 /* Let it finish until the deadline, then kill it; deadline 0 kills at once. Calling it again may
  * only hasten. */

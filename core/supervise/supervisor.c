@@ -20,6 +20,7 @@
 #include "lifecycle/package_store.h"
 #include "store/instances.h"
 #include "store/nodes.h"
+#include "supervise/key_ring.h"
 #include "supervise/supervisor_priv.h"
 
 /* The end goes in steps: no further change; fronts finish and end; plugins stop; the store's job
@@ -278,6 +279,29 @@ static void on_stage(
 	uploads_add(s->uploads, front, id, stage, fd);
 }
 
+static void on_key_ring(
+	void *user, struct front *front, uint64_t id, const struct front_key_ring *message)
+{
+	struct supervisor *s = user;
+	struct front_key_ring_result answer = { 0 };
+	struct error err = { 0 };
+	struct text result;
+
+	text_init(&result);
+	/* An envelope is a third longer than what it holds: a text that grows leaves copies. */
+	(void)text_reserve(&result, 2 * message->data.len + 1024);
+	answer.rc = key_ring_serve(
+		*s->o.key_ring, message->op, message->context, message->data, &result, &err);
+	answer.text = span_of(err.text);
+	answer.result = answer.rc == 0 ? text_span(&result) : SPAN_NONE;
+	if (answer.rc == ERR_SEALED || answer.rc == ERR_NOT_FOUND)
+		log_error("a secret does not open in its place",
+			LOG_SPAN("place", message->context), LOG_ERR(&err));
+	front_key_ring_result(front, id, &answer);
+	mem_wipe(result.data, result.cap);
+	text_done(&result);
+}
+
 static void on_front_closed(void *user, struct front *front)
 {
 	struct supervisor *s = user;
@@ -296,6 +320,7 @@ static const struct front_events front_events = {
 	.on_connected = on_connected,
 	.on_drained = on_drained,
 	.on_stage = on_stage,
+	.on_key_ring = on_key_ring,
 	.on_closed = on_front_closed,
 };
 

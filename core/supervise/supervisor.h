@@ -15,6 +15,7 @@
 
 struct db_pool;
 struct error;
+struct key_ring;
 struct settings;
 struct supervisor; /* opaque */
 struct uv_loop_s;
@@ -25,6 +26,7 @@ struct uv_loop_s;
 struct supervisor_options {
 	const struct settings *settings;
 	struct db_pool *db;         /* login mortise_supervisor */
+	struct key_ring **key_ring; /* replaced when its file changes; the caller frees */
 	const char *front_database; /* URL of mortise_front's login */
 	const char *node;
 	const char *data; /* folders, as data_folder.h has them */

@@ -79,7 +79,7 @@ def test_liveness_needs_no_key_and_everything_else_does(host):
 def test_children_hold_no_descriptor_that_is_not_theirs(host):
     worker = eventually(host.workers)[0]
     links = [os.readlink(f'/proc/{worker}/fd/{fd}') for fd in os.listdir(f'/proc/{worker}/fd')]
-    assert not [link for link in links if '/pg/' in link or 'owner.url' in link or 'master.key' in link], links
+    assert not [link for link in links if '/pg/' in link or 'owner.url' in link or 'key-ring' in link], links
 
 
 def test_a_host_holds_nothing_of_its_starter_open(new_host):
