@@ -1,5 +1,7 @@
 """A host for each test file, driven through the programs as an administrator drives them."""
+import contextlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -10,6 +12,7 @@ import tempfile
 import threading
 import time
 
+import psycopg2
 import pytest
 
 SOURCE = pathlib.Path(os.environ['MORTISE_SOURCE'])
@@ -147,8 +150,9 @@ class Host:
         finally:
             connection.close()
 
-    def get(self, path, **options):
-        status, _, body = self.request('GET', path, **options)
+    def get(self, path, method='GET', **options):
+        """(status, answer) with JSON read."""
+        status, _, body = self.request(method, path, **options)
         return status, json.loads(body) if body[:1] in b'{[' and body else body
 
     def status(self, path, **options):
@@ -225,3 +229,35 @@ def new_host():
     yield make
     for host in made:
         host.destroy()
+
+
+class User:
+    """A local user with a password and a key that holds all scopes."""
+
+    def __init__(self, host, role, password, name):
+        self.host, self.role, self.password, self.username = host, role, password, name
+        self.email = f'{name}@example.org'
+        self.id = self.sql('''INSERT INTO users(email, name, username, provider, provider_id, role, password)
+            VALUES (%s, %s, %s, 'local', %s, %s, crypt(%s, gen_salt('bf', 4))) RETURNING id''',
+            self.email, name.title(), name, name, role, password)
+        status, answer = host.get('/v1/keys', method='POST', body={'name': 'test', 'scopes': ['*'], 'user_id': self.id})
+        assert status == 201, answer
+        self.token = answer['key']
+
+    def sql(self, statement, *values):
+        """One statement as the owner of the database; the first value of its first row."""
+        with contextlib.closing(psycopg2.connect(self.host.ok('db', 'url').strip())) as database, database:
+            with database.cursor() as cursor:
+                cursor.execute(statement, values)
+                return cursor.fetchone()[0] if cursor.description else None
+
+
+@pytest.fixture
+def make_user(host):
+    """Makes users: make_user('VIEWER').token asks as one of them."""
+    made = itertools.count(1)
+
+    def make(role='DEVELOPER', password='correct horse battery', name=None):
+        return User(host, role, password, name or f'user{os.urandom(4).hex()}-{next(made)}')
+
+    return make
