@@ -399,7 +399,7 @@ static bool take_int(struct span *rest, int32_t *out)
 	return true;
 }
 
-struct db_array db_row_array(struct db_row *r)
+static struct db_array read_array(struct db_row *r, bool (*is_wanted)(Oid type))
 {
 	Oid type;
 	struct span value = next_value(r, &type);
@@ -408,7 +408,7 @@ struct db_array db_row_array(struct db_row *r)
 	if (!value.data)
 		return (struct db_array){ SPAN_NONE, 0 };
 	if (!take_int(&value, &dimensions) || !take_int(&value, &has_null) ||
-		!take_int(&value, &element) || !is_text_type((Oid)element) || dimensions > 1) {
+		!take_int(&value, &element) || !is_wanted((Oid)element) || dimensions > 1) {
 		r->bad = true;
 		return (struct db_array){ SPAN_NONE, 0 };
 	}
@@ -419,6 +419,21 @@ struct db_array db_row_array(struct db_row *r)
 		return (struct db_array){ SPAN_NONE, 0 };
 	}
 	return (struct db_array){ value, (size_t)count };
+}
+
+struct db_array db_row_array(struct db_row *r)
+{
+	return read_array(r, is_text_type);
+}
+
+static bool is_number_type(Oid type)
+{
+	return type == TYPE_INT8;
+}
+
+struct db_array db_row_numbers(struct db_row *r)
+{
+	return read_array(r, is_number_type);
 }
 
 bool db_array_next(struct db_array *a, struct span *item)
@@ -438,6 +453,16 @@ bool db_array_next(struct db_array *a, struct span *item)
 	*item = (struct span){ a->rest.data, (size_t)len };
 	a->rest.data += len;
 	a->rest.len -= (size_t)len;
+	return true;
+}
+
+bool db_array_next_number(struct db_array *a, int64_t *item)
+{
+	struct span bytes;
+
+	if (!db_array_next(a, &bytes))
+		return false;
+	*item = bytes.len == sizeof(*item) ? (int64_t)big_endian(bytes) : 0;
 	return true;
 }
 

@@ -114,6 +114,9 @@ struct db_array {
 };
 struct db_array db_row_array(struct db_row *r);
 bool db_array_next(struct db_array *a, struct span *item);
+/* The same of bigint; a NULL item is 0. */
+struct db_array db_row_numbers(struct db_row *r);
+bool db_array_next_number(struct db_array *a, int64_t *item);
 
 /* 0 when all columns were read and none was bad, else ERR_INTERNAL: our statement and our reading
  * of it differ. */

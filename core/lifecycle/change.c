@@ -1,12 +1,9 @@
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "codec/json.h"
 #include "lifecycle/lifecycle_priv.h"
 #include "store/instances.h"
 #include "store/packages.h"
@@ -363,7 +360,7 @@ static int check_mount(struct change *c, const struct facts *facts, struct error
 }
 
 static void on_package(
-	const struct error *err, const struct store_package *rows, size_t n, void *user)
+	const struct error *err, const struct store_package_facts *rows, size_t n, void *user)
 {
 	struct change *c = user;
 	struct installation *i = c->installation;
@@ -378,7 +375,7 @@ static void on_package(
 		return;
 	}
 	ASSERT(n == 1);
-	rc = facts_read(&facts, rows[0].manifest, rows[0].digest, &why);
+	rc = facts_read(&facts, &rows[0], span_of(c->digest), &why);
 	if (rc == 0) {
 		rc = check_mount(c, &facts, &why);
 		if (rc < 0)
@@ -398,7 +395,7 @@ static void on_package(
 static void verify(struct change *c)
 {
 	c->busy = true;
-	store_package_get(c->lc->db, NULL, span_of(c->digest), on_package, c);
+	store_package_facts_get(c->lc->db, span_of(c->digest), SPAN(FACTS_TRIPLET), on_package, c);
 }
 
 /* ---- wish ---- */
@@ -902,23 +899,6 @@ static enum action action_from(struct span name)
 	return (enum action)action;
 }
 
-static void read_parameters(struct change *c, struct span parameters)
-{
-	CLEANUP(json_freep) json_t *root = NULL;
-	const json_t *config;
-	struct text text;
-
-	if (json_parse(&root, parameters, NULL, NULL) < 0)
-		return;
-	config = json_object_get(root, "config");
-	if (!json_is_object(config))
-		return;
-	text_init(&text);
-	json_append(&text, config);
-	c->config = text_take(&text);
-	text_done(&text);
-}
-
 static void on_begin(void *arg, const struct error *err)
 {
 	struct change *c = arg;
@@ -947,7 +927,8 @@ void change_run(struct lifecycle *lc, const struct store_change *row, bool inter
 	c->number = row->number;
 	c->wished = row->wished_at != 0;
 	c->digest = mem_printf("%.*s", SPAN_ARG(row->digest));
-	read_parameters(c, row->parameters);
+	if (row->config.data)
+		c->config = mem_printf("%.*s", SPAN_ARG(row->config));
 	c->installation = lifecycle_find(lc, row->plugin_name);
 	if (c->installation) {
 		c->installation->change = c;

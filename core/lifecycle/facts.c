@@ -2,150 +2,146 @@
 
 #include <string.h>
 
-#include <jansson.h>
-
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "codec/json.h"
+#include "store/packages.h"
 
-#define HEALTH_INTERVAL_MS 5000
-#define HEALTH_TIMEOUT_MS  2000
-#define HEALTH_FAILURES    3
-/* Of a route that names none; package/manifest.c says the same. */
-#define DEADLINE_MS 30000
-#define BODY_LIMIT  (UINT64_C(1) << 20)
+/* Every text of the row, copied one behind the other into one piece of memory. */
+struct copy {
+	char *at;
+	size_t room;
+};
 
-static struct span member_text(const json_t *object, const char *key)
+static struct span copy_text(struct copy *c, struct span text)
 {
-	struct span s = json_span(json_object_get(object, key));
+	struct span copied = { c->at, text.len };
 
-	return s.data ? s : SPAN("");
+	ASSERT(text.len <= c->room);
+	if (text.len)
+		memcpy(c->at, text.data, text.len);
+	c->at += text.len;
+	c->room -= text.len;
+	return copied;
 }
 
-static uint64_t member_number(const json_t *object, const char *key, uint64_t fallback)
+static size_t room_for(const struct store_package_facts *row)
 {
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_integer(value) && json_integer_value(value) >= 0
-		       ? (uint64_t)json_integer_value(value)
-		       : fallback;
+	return row->name.len + row->version.len + row->mount.len + row->entry.len +
+	       row->needs.rest.len + row->wants.rest.len + row->provides.rest.len +
+	       row->route_names.rest.len + row->route_methods.rest.len +
+	       row->route_patterns.rest.len + row->route_scopes.rest.len;
 }
 
-static void read_list(struct facts_list *out, const json_t *array)
+static void read_list(struct copy *c, struct facts_list *out, struct db_array array)
 {
-	size_t n = json_array_size(array);
+	struct span item;
 
-	out->items = n ? mem_calloc(n, sizeof(*out->items)) : NULL;
-	for (size_t i = 0; i < n; i++)
-		if (json_span(json_array_get(array, i)).data)
-			out->items[out->count++] = json_span(json_array_get(array, i));
+	out->items = array.count ? mem_calloc(array.count, sizeof(*out->items)) : NULL;
+	while (db_array_next(&array, &item))
+		out->items[out->count++] = copy_text(c, item);
 }
 
-static void read_routes(struct facts *f, const json_t *array)
+static int read_routes(
+	struct copy *c, struct facts *f, const struct store_package_facts *row, struct error *err)
 {
-	size_t n = json_array_size(array);
+	struct db_array names = row->route_names, methods = row->route_methods;
+	struct db_array patterns = row->route_patterns, scopes = row->route_scopes;
+	struct db_array deadlines = row->route_deadlines_ms, limits = row->route_body_limits;
+	struct span name, method, pattern, scope;
+	int64_t deadline_ms, body_limit;
 
-	f->routes = n ? mem_calloc(n, sizeof(*f->routes)) : NULL;
-	for (size_t i = 0; i < n; i++) {
-		const json_t *route = json_array_get(array, i);
-		struct facts_route *r = &f->routes[f->route_count++];
-		char *pattern = mem_printf("/api/%.*s%.*s", SPAN_ARG(f->mount),
-			SPAN_ARG(member_text(route, "pattern")));
-
-		r->name = member_text(route, "name");
-		r->method = member_text(route, "method");
-		r->pattern = span_of(pattern);
-		r->scope = member_text(route, "scope");
-		r->deadline_ms = (uint32_t)member_number(route, "deadline_ms", DEADLINE_MS);
-		r->body_limit = member_number(route, "body_limit", BODY_LIMIT);
-	}
-}
-
-static int read_files(struct facts *f, const json_t *array, struct error *err)
-{
-	size_t i;
-	const json_t *file;
-
-	json_array_foreach(array, i, file)
-	{
-		uint8_t sha256[SHA256_SIZE];
-
-		if (!hex_decode(member_text(file, "sha256"), sha256, sizeof(sha256)))
+	f->routes = names.count ? mem_calloc(names.count, sizeof(*f->routes)) : NULL;
+	while (db_array_next(&names, &name)) {
+		if (!db_array_next(&methods, &method) || !db_array_next(&patterns, &pattern) ||
+			!db_array_next(&scopes, &scope) ||
+			!db_array_next_number(&deadlines, &deadline_ms) ||
+			!db_array_next_number(&limits, &body_limit))
 			return error_set(
-				err, ERR_FORMAT, "the manifest's files[%zu] has no SHA-256", i);
-		package_store_content_add(&f->content, member_text(file, "path"),
-			member_number(file, "size", 0), span_is(member_text(file, "mode"), "0755"),
-			sha256);
+				err, ERR_FORMAT, "route '%.*s' is not whole", SPAN_ARG(name));
+		f->routes[f->route_count++] = (struct facts_route){ .name = copy_text(c, name),
+			.method = copy_text(c, method),
+			.pattern = copy_text(c, pattern),
+			.scope = copy_text(c, scope),
+			.deadline_ms = (uint32_t)deadline_ms,
+			.body_limit = (uint64_t)body_limit };
 	}
 	return 0;
 }
 
-static void read_health(struct facts *f, const json_t *health)
+static int read_files(struct facts *f, const struct store_package_facts *row, struct error *err)
 {
-	f->health_interval_ms = (uint32_t)member_number(health, "interval_ms", HEALTH_INTERVAL_MS);
-	f->health_timeout_ms = (uint32_t)member_number(health, "timeout_ms", HEALTH_TIMEOUT_MS);
-	f->health_failures = (unsigned)member_number(health, "failures", HEALTH_FAILURES);
-}
+	struct db_array paths = row->file_paths, sizes = row->file_sizes;
+	struct db_array modes = row->file_modes, hashes = row->file_hashes;
+	struct span path, mode, hash;
+	int64_t size;
 
-static int read_names(struct facts *f, struct error *err)
-{
-	const char *slash;
-
-	f->name = member_text(f->manifest, "name");
-	f->version = member_text(f->manifest, "version");
-	f->mount = member_text(f->manifest, "mount");
-	slash = memchr(f->name.data, '/', f->name.len);
-	if (!slash || f->version.len == 0)
-		return error_set(err, ERR_FORMAT, "the manifest names no plugin or no version");
-	if (f->mount.len == 0)
-		f->mount = (struct span){ slash + 1,
-			f->name.len - (size_t)(slash + 1 - f->name.data) };
-	f->entry = member_text(json_object_get(f->manifest, "entry"), FACTS_TRIPLET);
-	if (f->entry.len == 0)
-		return error_set(err, ERR_PLATFORM, "'%.*s' %.*s has no entry for " FACTS_TRIPLET,
-			SPAN_ARG(f->name), SPAN_ARG(f->version));
+	while (db_array_next(&paths, &path)) {
+		if (!db_array_next_number(&sizes, &size) || !db_array_next(&modes, &mode) ||
+			!db_array_next(&hashes, &hash) || hash.len != SHA256_SIZE)
+			return error_set(
+				err, ERR_FORMAT, "file '%.*s' has no SHA-256", SPAN_ARG(path));
+		package_store_content_add(&f->content, path, (uint64_t)size, span_is(mode, "0755"),
+			(const uint8_t *)hash.data);
+	}
 	return 0;
 }
 
-int facts_read(struct facts *out, struct span manifest, struct span digest, struct error *err)
+static int read_names(
+	struct copy *c, struct facts *f, const struct store_package_facts *row, struct error *err)
 {
-	const json_t *requires, *resources;
-	int rc;
+	if (row->name.len == 0 || row->version.len == 0 || row->mount.len == 0)
+		return error_set(err, ERR_FORMAT, "the package names no plugin or no version");
+	if (row->entry.len == 0)
+		return error_set(err, ERR_PLATFORM, "'%.*s' %.*s has no entry for " FACTS_TRIPLET,
+			SPAN_ARG(row->name), SPAN_ARG(row->version));
+	f->name = copy_text(c, row->name);
+	f->version = copy_text(c, row->version);
+	f->mount = copy_text(c, row->mount);
+	f->entry = copy_text(c, row->entry);
+	return 0;
+}
+
+int facts_read(struct facts *out, const struct store_package_facts *row, struct span digest,
+	struct error *err)
+{
+	struct copy c = { NULL, room_for(row) };
+	int rc = 0;
 
 	memset(out, 0, sizeof(*out));
 	package_store_content_init(&out->content);
-	rc = json_parse(&out->manifest, manifest, NULL, err);
-	if (rc == 0 && !digest_parse(digest, out->content.digest))
+	out->memory = mem_alloc(c.room + 1);
+	c.at = out->memory;
+	if (!digest_parse(digest, out->content.digest))
 		rc = error_set(err, ERR_FORMAT, "'%.*s' is not a digest", SPAN_ARG(digest));
 	if (rc == 0)
-		rc = read_names(out, err);
+		rc = read_names(&c, out, row, err);
 	if (rc == 0)
-		rc = read_files(out, json_object_get(out->manifest, "files"), err);
+		rc = read_routes(&c, out, row, err);
+	if (rc == 0)
+		rc = read_files(out, row, err);
 	if (rc < 0) {
 		facts_done(out);
 		return rc;
 	}
-	requires = json_object_get(out->manifest, "requires");
-	resources = json_object_get(out->manifest, "resources");
-	read_list(&out->needs, json_object_get(requires, "abi"));
-	read_list(&out->wants, json_object_get(requires, "optional"));
-	read_list(&out->provides, json_object_get(out->manifest, "provides"));
-	read_routes(out, json_object_get(out->manifest, "routes"));
-	read_health(out, json_object_get(out->manifest, "health"));
-	out->memory_bytes = member_number(resources, "memory_bytes", 0);
-	out->disk_bytes = member_number(resources, "disk_bytes", 0);
+	read_list(&c, &out->needs, row->needs);
+	read_list(&c, &out->wants, row->wants);
+	read_list(&c, &out->provides, row->provides);
+	out->health_interval_ms = (uint32_t)row->health_interval_ms;
+	out->health_timeout_ms = (uint32_t)row->health_timeout_ms;
+	out->health_failures = (unsigned)row->health_failures;
+	out->memory_bytes = (uint64_t)row->memory_bytes;
+	out->disk_bytes = (uint64_t)row->disk_bytes;
 	return 0;
 }
 
 void facts_done(struct facts *f)
 {
-	for (size_t i = 0; i < f->route_count; i++)
-		mem_free((void *)(uintptr_t)f->routes[i].pattern.data);
+	mem_free(f->memory);
 	mem_free(f->routes);
 	mem_free(f->needs.items);
 	mem_free(f->wants.items);
 	mem_free(f->provides.items);
 	package_store_content_done(&f->content);
-	json_decref(f->manifest);
 	memset(f, 0, sizeof(*f));
 }

@@ -1,7 +1,7 @@
-/* facts.h - what the host needs to know of a package, out of its signed manifest
+/* facts.h - what the host needs to know of a package
  *
- * The manifest was checked by stage and comes from our own database; it is read
- * strictly all the same. Every span borrows from the facts. [loop thread]
+ * The database took the signed manifest apart into typed columns; here they become
+ * what outlives the row. Every span points into the facts. [loop thread]
  */
 #ifndef MORTISE_LIFECYCLE_FACTS_H
 #define MORTISE_LIFECYCLE_FACTS_H
@@ -13,7 +13,7 @@
 #include "lifecycle/package_store.h"
 
 struct error;
-struct json_t;
+struct store_package_facts;
 
 /* Which entry of a package runs here. */
 #if defined(__x86_64__)
@@ -39,7 +39,7 @@ struct facts_list {
 };
 
 struct facts {
-	struct json_t *manifest;
+	char *memory; /* all texts */
 	struct span name;
 	struct span version;
 	struct span mount;
@@ -57,9 +57,11 @@ struct facts {
 	struct package_store_content content; /* without the envelope */
 };
 
-/* ERR_FORMAT: not a manifest of this host's form; ERR_PLATFORM: no entry for this machine.
- * digest is that of the package, "sha256:...". On failure *out is as after facts_done(). */
-int facts_read(struct facts *out, struct span manifest, struct span digest, struct error *err);
+/* ERR_FORMAT: the row is of no package of this host's form; ERR_PLATFORM: no entry for this
+ * machine. digest is that of the package, "sha256:...". On failure *out is as after facts_done().
+ */
+int facts_read(struct facts *out, const struct store_package_facts *row, struct span digest,
+	struct error *err);
 void facts_done(struct facts *f);
 
 #endif

@@ -256,7 +256,7 @@ static void keep(struct installation *i, const struct store_installation *row)
 	struct error err = { 0 };
 	struct facts facts;
 
-	if (facts_read(&facts, row->manifest, row->installed_digest, &err) < 0) {
+	if (facts_read(&facts, &row->facts, row->installed_digest, &err) < 0) {
 		log_error("installation cannot run", LOG_STR("plugin", i->plugin), LOG_ERR(&err));
 		return;
 	}
@@ -435,7 +435,8 @@ static void on_rows(
 static void read_page(struct lifecycle *lc)
 {
 	store_installations_of_node(lc->db, span_of(lc->node), span_of(lc->environment),
-		lc->last_id[0] ? span_of(lc->last_id) : SPAN_NONE, on_rows, lc);
+		SPAN(FACTS_TRIPLET), lc->last_id[0] ? span_of(lc->last_id) : SPAN_NONE, on_rows,
+		lc);
 }
 
 static void begin_read(struct lifecycle *lc)

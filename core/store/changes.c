@@ -6,7 +6,8 @@
 #define CHANGE_COLUMNS                                                                      \
 	"c.number, c.action, c.plugin_name, c.environment, c.installation_id, "             \
 	"c.from_version, c.to_version, c.digest, c.actor_id, c.reason, c.state, c.phases, " \
-	"c.parameters, c.before, c.result, c.error, c.node_id, c.created_at, c.wished_at, " \
+	"c.parameters, c.parameters->'config', c.before, c.result, c.error, c.node_id, "    \
+	"c.created_at, c.wished_at, "                                                       \
 	"c.finished_at"
 
 static void read_change(struct db_row *r, struct store_change *c)
@@ -24,6 +25,7 @@ static void read_change(struct db_row *r, struct store_change *c)
 	c->state = db_row_text(r);
 	c->phases = db_row_text(r);
 	c->parameters = db_row_text(r);
+	c->config = db_row_text(r);
 	c->before = db_row_text(r);
 	c->result = db_row_text(r);
 	c->error = db_row_text(r);

@@ -24,6 +24,7 @@ struct store_change {
 	struct span state;      /* running, done, failed, undone */
 	struct span phases;     /* JSON: [{"name","state","started_at","ended_at","detail"}] */
 	struct span parameters; /* JSON */
+	struct span config;     /* JSON: that of the parameters; none: they name none */
 	struct span before;     /* JSON: the wish that was there; none before the wish */
 	struct span result;     /* JSON */
 	struct span error;      /* JSON */

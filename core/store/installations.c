@@ -1,4 +1,5 @@
 #include "store/installations_priv.h"
+#include "store/packages_priv.h"
 
 static void read_bare(struct db_row *r, struct store_installation *i)
 {
@@ -56,13 +57,12 @@ STORE_SHAPE(listed_shape, struct store_installation, read_listed, store_installa
 static void read_of_node(struct db_row *r, struct store_installation *i)
 {
 	read_listed(r, i);
-	i->manifest = db_row_text(r);
-	i->key_id = db_row_text(r);
 	i->instance_version = db_row_text(r);
 	i->instance_digest = db_row_text(r);
 	i->generation = db_row_int(r, 0);
 	i->restarts = db_row_int(r, 0);
 	i->failure = db_row_text(r);
+	store_package_facts_read(r, &i->facts);
 }
 STORE_SHAPE(of_node_shape, struct store_installation, read_of_node, store_installations_cb);
 
@@ -77,26 +77,26 @@ static const struct db_statement installations_of_node = {
 	.name = "installations_of_node",
 	.sql = "SELECT " INSTALLATION_COLUMNS ", p.name, p.display_name, "
 	       "coalesce(t.state, 'available'), " HEALTH_NOW
-	       ", k.manifest, k.key_id, t.version, t.digest, "
-	       "t.generation, t.restarts, t.failure "
+	       ", t.version, t.digest, t.generation, t.restarts, t.failure, " FACTS_COLUMNS " "
 	       "FROM plugin_installations i JOIN plugins p ON p.id = i.plugin_id "
 	       "LEFT JOIN plugin_instances t ON t.installation_id = i.id AND t.node_id = $1 "
-	       "LEFT JOIN packages k ON k.digest = i.installed_digest "
+	       "LEFT JOIN LATERAL package_facts(i.installed_digest, $5) f ON true "
 	       "WHERE i.environment = $2 AND ($3::text IS NULL OR i.id > $3) "
 	       "AND (i.uninstalled_at IS NULL OR t.state <> 'available') "
 	       "ORDER BY i.id LIMIT $4",
-	.params = 4,
+	.params = 5,
 	.flags = DB_STATEMENT_READS,
 };
 
 void store_installations_of_node(struct db_pool *db, struct span node, struct span environment,
-	struct span after_id, store_installations_cb done, void *user)
+	struct span triplet, struct span after_id, store_installations_cb done, void *user)
 {
 	const struct db_param params[] = {
 		DB_TEXT(node),
 		DB_TEXT(environment),
 		DB_TEXT(after_id),
 		DB_INT(STORE_INSTALLATIONS_PAGE),
+		DB_TEXT(triplet),
 	};
 
 	store_send(db, &(struct store_query){ .statement = &installations_of_node,

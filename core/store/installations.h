@@ -3,6 +3,7 @@
 #ifndef MORTISE_STORE_INSTALLATIONS_H
 #define MORTISE_STORE_INSTALLATIONS_H
 
+#include "store/packages.h"
 #include "store/store.h"
 
 struct store_installation {
@@ -33,8 +34,7 @@ struct store_installation {
 	struct span display_name;
 	struct span state; /* of the node's instance, or of all instances for a front */
 	/* store_installations_of_node() only: */
-	struct span manifest; /* of installed_digest; JSON */
-	struct span key_id;   /* that signed it */
+	struct store_package_facts facts; /* of installed_digest */
 	struct span instance_version;
 	struct span instance_digest;
 	int64_t generation;
@@ -45,11 +45,12 @@ typedef void (*store_installations_cb)(
 	const struct error *err, const struct store_installation *rows, size_t n, void *user);
 
 /* All live installations of the environment with their instance on node, and those gone whose
- * instance there is not available yet; by plugin name. after_id: the last row of the page before,
- * none for the first; a full page has STORE_INSTALLATIONS_PAGE rows. [supervisor] */
+ * instance there is not available yet; by id. triplet: the platform of the node. after_id: the last
+ * row of the page before, none for the first; a full page has STORE_INSTALLATIONS_PAGE rows.
+ * [supervisor] */
 #define STORE_INSTALLATIONS_PAGE 100
 void store_installations_of_node(struct db_pool *db, struct span node, struct span environment,
-	struct span after_id, store_installations_cb done, void *user);
+	struct span triplet, struct span after_id, store_installations_cb done, void *user);
 
 struct store_installations_filter {
 	struct span environment; /* none: all */

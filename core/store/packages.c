@@ -1,6 +1,4 @@
-#include "store/packages.h"
-
-#include "store/store_priv.h"
+#include "store/packages_priv.h"
 
 static void read_plugin(struct db_row *r, struct store_plugin *p)
 {
@@ -154,6 +152,61 @@ void store_package_get(struct db_pool *db, const struct db_context *context, str
 			       .params = params,
 			       .rows = STORE_ROWS_ONE,
 			       .shape = &package_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
+void store_package_facts_read(struct db_row *r, struct store_package_facts *f)
+{
+	f->name = db_row_text(r);
+	f->version = db_row_text(r);
+	f->mount = db_row_text(r);
+	f->entry = db_row_text(r);
+	f->needs = db_row_array(r);
+	f->wants = db_row_array(r);
+	f->provides = db_row_array(r);
+	f->route_names = db_row_array(r);
+	f->route_methods = db_row_array(r);
+	f->route_scopes = db_row_array(r);
+	f->route_patterns = db_row_array(r);
+	f->route_deadlines_ms = db_row_numbers(r);
+	f->route_body_limits = db_row_numbers(r);
+	f->health_interval_ms = db_row_int(r, 0);
+	f->health_timeout_ms = db_row_int(r, 0);
+	f->health_failures = db_row_int(r, 0);
+	f->memory_bytes = db_row_int(r, 0);
+	f->disk_bytes = db_row_int(r, 0);
+	f->file_paths = db_row_array(r);
+	f->file_sizes = db_row_numbers(r);
+	f->file_modes = db_row_array(r);
+	f->file_hashes = db_row_array(r);
+	f->manifest = SPAN_NONE;
+}
+
+static void read_facts(struct db_row *r, struct store_package_facts *f)
+{
+	store_package_facts_read(r, f);
+	f->manifest = db_row_text(r);
+}
+STORE_SHAPE(facts_shape, struct store_package_facts, read_facts, store_package_facts_cb);
+
+static const struct db_statement package_facts_get = {
+	.name = "package_facts_get",
+	.sql = "SELECT " FACTS_COLUMNS ", k.manifest FROM packages k, "
+	       "package_facts(k.digest, $2) f WHERE k.digest = $1",
+	.params = 2,
+	.flags = DB_STATEMENT_READS,
+};
+
+void store_package_facts_get(struct db_pool *db, struct span digest, struct span triplet,
+	store_package_facts_cb done, void *user)
+{
+	const struct db_param params[] = { DB_TEXT(digest), DB_TEXT(triplet) };
+
+	store_send(db, &(struct store_query){ .statement = &package_facts_get,
+			       .params = params,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &facts_shape,
 			       .done = (store_fn)done,
 			       .user = user });
 }

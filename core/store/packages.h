@@ -78,6 +78,33 @@ typedef void (*store_packages_cb)(
 void store_package_get(struct db_pool *db, const struct db_context *context, struct span digest,
 	store_packages_cb done, void *user);
 
+/* What a node needs of a package, typed by the database: nobody here parses a manifest. Lists of
+ * routes have one length, and so have those of files. */
+struct store_package_facts {
+	struct span name; /* none: no such package */
+	struct span version;
+	struct span mount;
+	struct span entry; /* of the platform, below files/; none: it has none */
+	struct db_array needs, wants, provides;
+	struct db_array route_names, route_methods, route_scopes;
+	struct db_array route_patterns;     /* whole paths */
+	struct db_array route_deadlines_ms; /* numbers */
+	struct db_array route_body_limits;  /* numbers; bytes, 0: no body */
+	int64_t health_interval_ms, health_timeout_ms, health_failures;
+	int64_t memory_bytes, disk_bytes; /* 0: no limit */
+	struct db_array file_paths;
+	struct db_array file_sizes;  /* numbers */
+	struct db_array file_modes;  /* "0644", "0755" */
+	struct db_array file_hashes; /* SHA-256, raw */
+	struct span manifest;        /* JSON, for whoever may parse it; not with installations */
+};
+typedef void (*store_package_facts_cb)(
+	const struct error *err, const struct store_package_facts *rows, size_t n, void *user);
+
+/* One row. ERR_NOT_FOUND. [supervisor] */
+void store_package_facts_get(struct db_pool *db, struct span digest, struct span triplet,
+	store_package_facts_cb done, void *user);
+
 /* Digests that rows name (packages, wished, installed), for the sweep of the files: one row each,
  * with digest only, behind `after`, in order; at most STORE_ROWS_MAX. [supervisor] */
 void store_package_digests(

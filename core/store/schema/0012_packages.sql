@@ -83,6 +83,32 @@ LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE WHEN jsonb_typeof(value) = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(value)) ELSE '{}' END
 $$;
 
+-- What a node needs of a package, in columns: the supervisor parses no manifest. What a manifest leaves out has the value that
+-- core/package/manifest.h promises. Stage checked every member, so the casts cannot fail.
+CREATE FUNCTION package_facts(p_digest text, p_triplet text) RETURNS TABLE (name text, version text, mount text, entry text, needs text[], wants text[],
+	provides text[], route_names text[], route_methods text[], route_patterns text[], route_scopes text[], route_deadlines_ms bigint[],
+	route_body_limits bigint[], health_interval_ms bigint, health_timeout_ms bigint, health_failures bigint, memory_bytes bigint, disk_bytes bigint,
+	file_paths text[], file_sizes bigint[], file_modes text[], file_hashes bytea[])
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+	SELECT m->>'name', m->>'version', mount, m->'entry'->>p_triplet, json_texts(m#>'{requires,abi}'), json_texts(m#>'{requires,optional}'),
+		json_texts(m->'provides'), r.names, r.methods, r.patterns, r.scopes, r.deadlines_ms, r.body_limits,
+		coalesce((m#>>'{health,interval_ms}')::bigint, 5000), coalesce((m#>>'{health,timeout_ms}')::bigint, 2000),
+		coalesce((m#>>'{health,failures}')::bigint, 3),
+		coalesce((m#>>'{resources,memory_bytes}')::bigint, 0), coalesce((m#>>'{resources,disk_bytes}')::bigint, 0),
+		f.paths, f.sizes, f.modes, f.hashes
+	FROM packages k
+	CROSS JOIN LATERAL (SELECT k.manifest, coalesce(k.manifest->>'mount', split_part(k.manifest->>'name', '/', 2))) AS p(m, mount)
+	CROSS JOIN LATERAL (SELECT array_agg(o->>'name' ORDER BY n) AS names, array_agg(o->>'method' ORDER BY n) AS methods,
+			array_agg('/api/' || mount || (o->>'pattern') ORDER BY n) AS patterns, array_agg(o->>'scope' ORDER BY n) AS scopes,
+			array_agg(coalesce((o->>'deadline_ms')::bigint, 30000) ORDER BY n) AS deadlines_ms,
+			array_agg(coalesce((o->>'body_limit')::bigint, 1048576) ORDER BY n) AS body_limits
+		FROM jsonb_array_elements(m->'routes') WITH ORDINALITY AS e(o, n)) r
+	CROSS JOIN LATERAL (SELECT array_agg(o->>'path' ORDER BY n) AS paths, array_agg((o->>'size')::bigint ORDER BY n) AS sizes,
+			array_agg(o->>'mode' ORDER BY n) AS modes, array_agg(decode(o->>'sha256', 'hex') ORDER BY n) AS hashes
+		FROM jsonb_array_elements(m->'files') WITH ORDINALITY AS e(o, n)) f
+	WHERE k.digest = p_digest
+$$;
+
 -- The rows of one verified package. The same digest again changes nothing.
 CREATE FUNCTION package_register(p_node text, p_token bigint, p_digest text, p_manifest jsonb, p_envelope bytea, p_size bigint,
 	p_key_id text, p_actor text, p_stored boolean) RETURNS TABLE (plugin_id varchar, version_id varchar, created boolean)

@@ -61,6 +61,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON plugin_instances, leases TO mortise_supe
 GRANT USAGE ON SEQUENCE fencing_tokens, instance_generations TO mortise_supervisor;
 GRANT EXECUTE ON FUNCTION node_lease(text, text, bigint, interval, jsonb), node_check(text, bigint), node_release(text, bigint),
 	lease_take(text, bigint, text, interval), package_chunk_put(text, bigint, text, integer, bytea),
+	package_facts(text, text),
 	package_register(text, bigint, text, jsonb, bytea, bigint, text, text, boolean), state_follows(plugin_status, plugin_status),
 	instance_move(text, bigint, text, plugin_status, text, text, jsonb), instance_started(text, bigint, text, integer),
 	instance_samples(text, bigint, jsonb), metrics_write(text, bigint, jsonb), installations_rollup(text, bigint),

@@ -10,7 +10,8 @@ struct seen {
 static const struct db_statement all_types = {
 	.name = "all_types",
 	.sql = "SELECT $1::text, $2::bigint, $2::int, $3::float8, $4::boolean, $5::timestamptz, "
-	       "$6::bytea, $7::jsonb, $8::text[], $9::text, $10::smallint, $3::float4, $11::mood",
+	       "$6::bytea, $7::jsonb, $8::text[], $9::text, $10::smallint, $3::float4, $11::mood, "
+	       "ARRAY[$2::bigint, NULL, 9000000000]",
 	.params = 11,
 	.flags = DB_STATEMENT_READS,
 };
@@ -21,6 +22,7 @@ static void on_all_types(const struct db_result *result, void *user)
 	struct db_row r;
 	struct db_array a;
 	struct span item;
+	int64_t number;
 	struct error err;
 
 	EXPECT_NULL(result->err);
@@ -47,6 +49,12 @@ static void on_all_types(const struct db_result *result, void *user)
 	EXPECT_INT(db_row_int(&r, 42), ==, 42);
 	EXPECT_TRUE(fabs(db_row_real(&r, 0) - 0.1) < 1e-6);
 	EXPECT_SPAN(db_row_text(&r), "happy");
+	a = db_row_numbers(&r);
+	EXPECT_UINT(a.count, ==, 3);
+	EXPECT_TRUE(db_array_next_number(&a, &number) && number == -7);
+	EXPECT_TRUE(db_array_next_number(&a, &number) && number == 0);
+	EXPECT_TRUE(db_array_next_number(&a, &number) && number == INT64_C(9000000000));
+	EXPECT_FALSE(db_array_next_number(&a, &number));
 	EXPECT_OK(db_row_end(&r, &err), &err);
 	s->ok = true;
 	s->f->pending--;

@@ -244,7 +244,7 @@ void on_installations(
 	COPY(installed.wished, rows->wished_digest);
 	COPY(installed.state, rows->state);
 	COPY(installed.name, rows->plugin_name);
-	COPY(installed.manifest, rows->manifest);
+	COPY(installed.mount, rows->facts.mount);
 	COPY(installed.config, rows->config);
 	installed.generation = rows->generation;
 	installed.memory_mb = rows->memory_mb;

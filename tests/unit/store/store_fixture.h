@@ -68,7 +68,7 @@ struct change {
 extern struct change change; /* the first row of the last answer */
 struct installed {
 	size_t n;
-	char id[64], installed[80], wished[80], state[32], name[64], manifest[1024];
+	char id[64], installed[80], wished[80], state[32], name[64], mount[80];
 	char config[256], permission[32];
 	int64_t generation, memory_mb;
 	double cpu;

@@ -11,17 +11,17 @@ TEST(store_installations__installations_are_listed_for_node_and_people)
 	fixture_init(&f);
 	fixture_install(&f, digest);
 	fixture_expect(&f);
-	store_installations_of_node(
-		f.supervisor, SPAN("n1"), SPAN("test"), SPAN_NONE, on_installations, &f);
+	store_installations_of_node(f.supervisor, SPAN("n1"), SPAN("test"), SPAN("any"), SPAN_NONE,
+		on_installations, &f);
 	fixture_ok(&f);
 	EXPECT_UINT(installed.n, ==, 1);
 	EXPECT_STR(installed.name, "acme/tool");
 	EXPECT_STR(installed.state, "installed");
-	EXPECT_CONTAINS(installed.manifest, "\"acme/tool\"");
+	EXPECT_STR(installed.mount, "tool");
 	EXPECT_STR(installed.config, "{\"a\": 1}");
 	fixture_expect(&f);
-	store_installations_of_node(f.supervisor, SPAN("n1"), SPAN("test"), span_of(installed.id),
-		on_installations, &f);
+	store_installations_of_node(f.supervisor, SPAN("n1"), SPAN("test"), SPAN("any"),
+		span_of(installed.id), on_installations, &f);
 	fixture_ok(&f);
 	EXPECT_UINT(installed.n, ==, 0);
 	fixture_expect(&f);
