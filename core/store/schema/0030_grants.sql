@@ -52,6 +52,12 @@ GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app
 
 -- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.
 GRANT SELECT (id, provider, provider_id, is_active, deleted_at), INSERT (id, email, name, provider, provider_id, role), UPDATE (is_active)
+-- Second factors: the asker's own, and of others what an administrator may.
+GRANT EXECUTE ON FUNCTION second_factor_proof(interval), second_factor_try(), second_factor_judge(bigint, text[], text[]),
+	second_factor_send(text, text), second_factor_enrol(text, text, text, integer, text, text), second_factor_enrolment(text),
+	second_factor_confirm(text, bigint, text[], text[]), second_factor_status(text), second_factor_disable(text), second_factor_backup(text[])
+	TO application_role;
+
 	ON users TO mortise_supervisor;
 GRANT INSERT, UPDATE ON plugins, plugin_versions, packages TO mortise_supervisor;
 GRANT INSERT ON plugin_signatures, events, metrics TO mortise_supervisor;
