@@ -105,11 +105,12 @@ BEGIN
 END
 $$;
 
--- Months that ended 90 days ago leave the table and wait for their export; the rows stay unchangeable.
+-- Months that ended 90 days ago leave the table and wait for their export, once all their rows are sealed (0028); the rows stay unchangeable.
 CREATE FUNCTION job_audit_archive() RETURNS TABLE (name text, from_time timestamptz, to_time timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' AS $$
 DECLARE
 	part record;
+	unsealed boolean;
 BEGIN
 	PERFORM pg_advisory_xact_lock(7305005);
 	FOR part IN
@@ -119,6 +120,9 @@ BEGIN
 		WHERE h.inhparent = 'audit_logs'::regclass AND b IS NOT NULL
 	LOOP
 		IF part.upper <= now() - interval '90 days' THEN
+			EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I a, audit_sealer s WHERE a.xact >= s.below AND (a.xact, a.id) > (s.after_xact, s.after_id))',
+				part.relname) INTO unsealed;
+			CONTINUE WHEN unsealed;
 			EXECUTE format('ALTER TABLE audit_logs DETACH PARTITION %I', part.relname);
 			EXECUTE format('CREATE TRIGGER audit_logs_append_only BEFORE INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION refuse_audit_change()', part.relname);
 			INSERT INTO audit_archives(name, from_time, to_time) VALUES (part.relname, part.lower, part.upper);

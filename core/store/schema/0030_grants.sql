@@ -15,7 +15,9 @@ GRANT EXECUTE ON FUNCTION app_setting(text), app_user_id(), app_plugin(), app_ad
 	TO application_role, mortise_supervisor;
 GRANT SELECT (id, email, name, username, avatar, provider, provider_id, role, is_active, last_login, preferences, metadata,
 	created_at, updated_at, deleted_at) ON users TO application_role;
-GRANT INSERT ON audit_logs TO application_role, mortise_supervisor;
+-- Not id, created_at and xact: where a row stands in the trail is no writer's to say.
+GRANT INSERT (user_id, action, resource_type, resource_id, resource_name, old_value, new_value, ip_address, user_agent, session_id, request_id,
+	status, error_message, metadata) ON audit_logs TO application_role, mortise_supervisor;
 GRANT USAGE ON SEQUENCE audit_logs_id_seq TO application_role, mortise_supervisor;
 GRANT SELECT ON plugins, plugin_versions, packages, plugin_signatures, trust_keys, trust_pins, authority_feed, catalog_feed, host_settings,
 	schema_migrations TO application_role, mortise_supervisor;
@@ -50,14 +52,14 @@ GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app
 	catalog_graph_page(text, integer), catalog_graph_services(varchar[])
 	TO application_role;
 
--- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.
-GRANT SELECT (id, provider, provider_id, is_active, deleted_at), INSERT (id, email, name, provider, provider_id, role), UPDATE (is_active)
 -- Second factors: the asker's own, and of others what an administrator may.
 GRANT EXECUTE ON FUNCTION second_factor_proof(interval), second_factor_try(), second_factor_judge(bigint, text[], text[]),
 	second_factor_send(text, text), second_factor_enrol(text, text, text, integer, text, text), second_factor_enrolment(text),
 	second_factor_confirm(text, bigint, text[], text[]), second_factor_status(text), second_factor_disable(text), second_factor_backup(text[])
 	TO application_role;
 
+-- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.
+GRANT SELECT (id, provider, provider_id, is_active, deleted_at), INSERT (id, email, name, provider, provider_id, role), UPDATE (is_active)
 	ON users TO mortise_supervisor;
 GRANT INSERT, UPDATE ON plugins, plugin_versions, packages TO mortise_supervisor;
 GRANT INSERT ON plugin_signatures, events, metrics TO mortise_supervisor;
@@ -77,3 +79,10 @@ GRANT EXECUTE ON FUNCTION node_lease(text, text, bigint, interval, jsonb), node_
 	change_fail(text, bigint, bigint, plugin_status, jsonb),
 	job_partitions(), job_metrics_rollup(), job_metrics_expire(), job_audit_archive(), job_expire(), job_refresh_health(), job_tenant_create(text)
 	TO mortise_supervisor;
+
+-- The audit trail: administrators read it, the front tells of refusals, the supervisor seals. Nobody changes it.
+GRANT EXECUTE ON FUNCTION audit_chains_list(), audit_chain_page(text, bigint, integer), audit_strays(text, bigint, integer),
+	audit_search(text, text, text, text, timestamptz, timestamptz, text, text, boolean, boolean, timestamptz, bigint, integer),
+	audit_refusals(jsonb) TO application_role;
+GRANT EXECUTE ON FUNCTION audit_unsealed(text, bigint, interval, integer), audit_chain_head(text, bigint, text),
+	audit_seal(text, bigint, text, text, bigint, text, text, bigint, text[], bigint[], bigint[], text[], text[]) TO mortise_supervisor;
