@@ -3,6 +3,9 @@
 #include "base/assert.h"
 
 #define ANSWERS_TO_RECOVER 2
+/* Times `failures`: the first ones make it unhealthy and tell people, as many again end its worker.
+ */
+#define FAILURES_TO_LOSE 2
 
 static const char *const names[HEALTH_STATUS_COUNT] = {
 	[HEALTH_STATUS_UNKNOWN] = "unknown",
@@ -17,11 +20,13 @@ void health_init(struct health *h, unsigned failures)
 	h->failures = failures ? failures : 1;
 	h->worse = 0;
 	h->better = 0;
+	h->unwell = 0;
 }
 
 bool health_answer(struct health *h, enum health_status answer)
 {
 	ASSERT(answer > HEALTH_STATUS_UNKNOWN && answer < HEALTH_STATUS_COUNT);
+	h->unwell = answer == HEALTH_STATUS_UNHEALTHY ? h->unwell + 1 : 0;
 	h->worse = answer > h->status ? h->worse + 1 : 0;
 	h->better = answer < h->status ? h->better + 1 : 0;
 	if (answer == h->status)
@@ -33,6 +38,11 @@ bool health_answer(struct health *h, enum health_status answer)
 	h->worse = 0;
 	h->better = 0;
 	return true;
+}
+
+bool health_is_lost(const struct health *h)
+{
+	return h->unwell >= FAILURES_TO_LOSE * h->failures;
 }
 
 const char *health_status_name(enum health_status status)

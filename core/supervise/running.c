@@ -63,6 +63,7 @@ struct running {
 	int64_t row_generation; /* of plugin_instances; 0: not known yet */
 	bool asking_generation;
 	uint64_t started_ns; /* of this worker */
+	uint64_t well_ns;    /* when it last said that it is not unhealthy; 0: never */
 	struct backoff backoff;
 	unsigned restarts;
 	uv_timer_t timer; /* of a restart, of connecting, of draining */
@@ -330,12 +331,26 @@ static void gate_answer(struct running *r, enum health_status answer, struct spa
 	call(&r->gated, r->gated_arg, &err);
 }
 
+/* It serves, and badly: a new start is all that the host can do for it. */
+static void end_unhealthy(struct running *r, struct span detail)
+{
+	char text[ERROR_TEXT_MAX];
+
+	(void)snprintf(text, sizeof(text),
+		"its health check said unhealthy %u times in a row: %.*s", r->health.unwell,
+		SPAN_ARG(detail));
+	(void)uv_timer_stop(&r->health_timer);
+	worker_kill(r->worker, ERR_UNHEALTHY, text);
+}
+
 static void on_health(void *user, enum health_status status, struct span detail)
 {
 	struct running *r = user;
 
 	if (r->stopping)
 		return;
+	if (status != HEALTH_STATUS_UNHEALTHY)
+		r->well_ns = clock_ns();
 	text_clear(&r->detail);
 	text_append_span(&r->detail, detail);
 	if (health_answer(&r->health, status)) {
@@ -345,6 +360,8 @@ static void on_health(void *user, enum health_status status, struct span detail)
 	}
 	if (r->gated)
 		gate_answer(r, status, detail);
+	else if (health_is_lost(&r->health) && !r->inst->draining)
+		end_unhealthy(r, detail);
 }
 
 static void append_metric(struct supervisor *s, const struct running *r, int64_t time_us,
@@ -423,6 +440,8 @@ static const char *kind_of(const struct worker_end *end)
 		return "limit";
 	if (end->rc == ERR_WORKER_STALLED)
 		return "stall";
+	if (end->rc == ERR_UNHEALTHY)
+		return "health";
 	if (end->exit.signal && end->rc == ERR_WORKER_DIED)
 		return "crash";
 	if (!end->started)
@@ -463,10 +482,18 @@ static void write_termination(struct running *r, const struct worker_end *end)
 	text_done(&ids);
 }
 
+/* How long it was of use: the time in which it was only unhealthy is no quiet one, or a plugin with
+ * a long interval between its checks would be started again for ever. */
+static uint64_t lived_ms(const struct running *r, const struct worker_end *end)
+{
+	uint64_t until_ns = end->rc == ERR_UNHEALTHY ? r->well_ns : clock_ns();
+
+	return until_ns > r->started_ns ? (until_ns - r->started_ns) / CLOCK_NS_PER_MS : 0;
+}
+
 static void on_end(void *user, const struct worker_end *end)
 {
 	struct running *r = user;
-	uint64_t lived_ms = (clock_ns() - r->started_ns) / CLOCK_NS_PER_MS;
 
 	ASSERT(r->magic == RUNNING_MAGIC);
 	r->worker = NULL;
@@ -494,7 +521,7 @@ static void on_end(void *user, const struct worker_end *end)
 	}
 	(void)error_set(&r->failure, end->rc ? end->rc : ERR_WORKER_DIED, "%s",
 		end->rc ? end->text : "the worker ended by itself");
-	after_failure(r, &r->failure, lived_ms);
+	after_failure(r, &r->failure, lived_ms(r, end));
 }
 
 static void on_worker_drained(void *user)
@@ -574,6 +601,7 @@ static int begin_worker(struct running *r, struct error *err)
 	r->generation = ++s->generation;
 	describe_start(r, &start, routes, entry);
 	r->started_ns = clock_ns();
+	r->well_ns = 0;
 	return worker_begin(&r->worker, s->loop, &options, err);
 }
 

@@ -35,7 +35,7 @@ CREATE TABLE plugin_terminations (
 	plugin_name varchar(255) NOT NULL,
 	version varchar(50),
 	digest varchar(71),
-	kind varchar(20) NOT NULL CHECK (kind IN ('exit', 'crash', 'stall', 'leak', 'limit', 'start')),
+	kind varchar(20) NOT NULL CHECK (kind IN ('exit', 'crash', 'stall', 'leak', 'limit', 'start', 'health')),
 	callback text,
 	request_ids text[] NOT NULL DEFAULT '{}',
 	signal integer,

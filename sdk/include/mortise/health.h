@@ -2,6 +2,8 @@
  *
  * Offered by a plugin that knows more about its health than that it answers.
  * For one that does not offer it, a returning home thread counts as healthy.
+ * After the manifest's health.failures unhealthy answers in a row the host calls
+ * the plugin unhealthy, after as many again it starts its worker anew.
  */
 #ifndef MORTISE_HEALTH_H
 #define MORTISE_HEALTH_H
