@@ -66,10 +66,12 @@ CREATE INDEX idx_teams_active ON teams (is_active, deleted_at);
 CREATE INDEX idx_teams_parent ON teams (parent_team_id);
 CREATE TRIGGER teams_updated_at BEFORE UPDATE ON teams FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 
--- A cycle would make every walk up the tree endless; the CHECK sees the shortest one only.
+-- A cycle would make every walk up the tree endless; the CHECK sees the shortest one only. Parents change one after the other: of two
+-- changes that would each make half of a cycle, the second sees the first.
 CREATE FUNCTION refuse_team_cycle() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
+	PERFORM pg_advisory_xact_lock(7305009);
 	IF EXISTS (
 		WITH RECURSIVE up(id) AS (
 			SELECT NEW.parent_team_id
@@ -78,7 +80,10 @@ BEGIN
 		)
 		SELECT 1 FROM up WHERE up.id = NEW.id
 	) THEN
-		RAISE EXCEPTION 'team ''%'' would be its own ancestor', NEW.name USING ERRCODE = 'check_violation';
+		RAISE EXCEPTION 'team ''%'' would be its own ancestor', NEW.name USING ERRCODE = 'MU004';
+	END IF;
+	IF NOT EXISTS (SELECT 1 FROM teams WHERE id = NEW.parent_team_id AND deleted_at IS NULL) THEN
+		RAISE EXCEPTION 'the parent of team ''%'' is gone', NEW.name USING ERRCODE = 'P0002';
 	END IF;
 	RETURN NEW;
 END
@@ -98,7 +103,7 @@ CREATE INDEX idx_team_members_role ON team_members (role);
 CREATE INDEX idx_team_members_team ON team_members (team_id);
 -- token and refresh_token are hex SHA-256; the tokens themselves are never stored. half: the password was right, the second factor is
 -- owed. by_cookie: the tokens live in a browser's cookies and count nowhere else. A session is over at absolute_expires_at, and before
--- that when it was not used for idle_limit.
+-- that when it was not used for idle_limit; a token lasts token_limit, then it is refreshed.
 CREATE TABLE sessions (
 	id varchar(30) PRIMARY KEY DEFAULT generate_cuid(),
 	user_id varchar(30) NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -119,6 +124,7 @@ CREATE TABLE sessions (
 	by_cookie boolean NOT NULL DEFAULT false,
 	absolute_expires_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP + interval '30 days',
 	idle_limit interval NOT NULL DEFAULT interval '3 days',
+	token_limit interval NOT NULL DEFAULT interval '1 hour',
 	factor_failures integer NOT NULL DEFAULT 0,
 	UNIQUE (refresh_token),
 	UNIQUE (token),

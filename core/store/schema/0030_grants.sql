@@ -11,10 +11,10 @@ GRANT EXECUTE ON FUNCTION generate_cuid() TO PUBLIC;
 
 -- Both sides.
 GRANT EXECUTE ON FUNCTION app_setting(text), app_user_id(), app_plugin(), app_address(), json_texts(jsonb), semver_order(text),
-	audit_write(text, text, text, text, jsonb, jsonb, text, text, jsonb, text), state_of(plugin_status[])
+	audit_write(text, text, text, text, jsonb, jsonb, text, text, jsonb, text), state_of(plugin_status[]), user_position(text, text)
 	TO application_role, mortise_supervisor;
-GRANT SELECT (id, email, name, username, avatar, provider, provider_id, role, is_active, last_login, preferences, metadata,
-	created_at, updated_at, deleted_at) ON users TO application_role;
+-- What is personal of a user comes from the functions of 0023 alone.
+GRANT SELECT (id, name, username, avatar, provider, provider_id, role, is_active, created_at, updated_at, deleted_at) ON users TO application_role;
 -- Not id, created_at and xact: where a row stands in the trail is no writer's to say.
 GRANT INSERT (user_id, action, resource_type, resource_id, resource_name, old_value, new_value, ip_address, user_agent, session_id, request_id,
 	status, error_message, metadata) ON audit_logs TO application_role, mortise_supervisor;
@@ -24,7 +24,8 @@ GRANT SELECT ON plugins, plugin_versions, packages, plugin_signatures, trust_key
 
 -- The front, as whoever asks.
 GRANT SELECT, INSERT, UPDATE ON teams TO application_role;
-GRANT SELECT ON team_members, plugin_instances, plugin_terminations, service_health_dashboard TO application_role;
+GRANT SELECT, INSERT (user_id, team_id, role), UPDATE (role), DELETE ON team_members TO application_role;
+GRANT SELECT ON plugin_instances, plugin_terminations, service_health_dashboard TO application_role;
 -- Not the secrets: the front has no key for them.
 GRANT SELECT (id, plugin_id, environment, installed_version, previous_version, installed_by, installation_method, config, health_status,
 	health_check_url, last_health_check, health_metrics, cpu_usage, memory_usage, disk_usage, is_enabled, installed_at, updated_at, disabled_at,
@@ -44,7 +45,7 @@ GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app
 	trust_revoke(text, text), package_trust_check(text, text), change_open(text, text, text, text, text, text, text, jsonb, text),
 	operation_find(text, text), operation_keep(text, text, jsonb), kv_get(text), kv_list(text, text, integer),
 	kv_put(text, jsonb, bytea, bigint, interval, text), kv_delete(text, bigint, text),
-	auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]),
+	auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]), auth_rate_take(text, integer, integer),
 	auth_api_key_create(text, text, text, text, text, text[], integer, timestamptz, inet[], text[]), auth_api_key_revoke(text, text),
 	auth_api_keys_list(text), catalog_provider_check(text), catalog_sync_note(text, bigint, varchar[]),
 	catalog_apply(text, jsonb, boolean, bigint, text), catalog_relate(text, jsonb, bigint, text), catalog_sync_begin(text, text),
@@ -56,6 +57,18 @@ GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app
 GRANT EXECUTE ON FUNCTION second_factor_proof(interval), second_factor_try(), second_factor_judge(bigint, text[], text[]),
 	second_factor_send(text, text), second_factor_enrol(text, text, text, integer, text, text), second_factor_enrolment(text),
 	second_factor_confirm(text, bigint, text[], text[]), second_factor_status(text), second_factor_disable(text), second_factor_backup(text[])
+	TO application_role;
+GRANT EXECUTE ON FUNCTION envelope_key_check(text), key_ring_rotate(text), key_ring_retire(text), key_ring_show(), secret_put(text, text, text),
+	secret_remove(text, text), secret_list(text), secret_get(text), secret_unreadable(text, text)
+	TO application_role;
+
+-- Login and sessions.
+GRANT EXECUTE ON FUNCTION auth_login_begin(text, text, integer, interval),
+	auth_login_finish(text, text, text, text, text, text, interval, interval, interval, boolean, text), session_promote(text, text, text),
+	auth_session(text), auth_sessions_used(text[], timestamptz[]), auth_session_refresh(text, text, text, boolean, interval),
+	auth_sessions_list(text), auth_session_end(text, text), auth_sessions_end(text, text),
+	auth_password_begin(text, text, integer, interval), auth_password_proved(text, text),
+	auth_password_set(text, text, text, text, boolean, text, text)
 	TO application_role;
 
 -- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.
@@ -77,6 +90,10 @@ GRANT EXECUTE ON FUNCTION node_lease(text, text, bigint, interval, jsonb), node_
 	change_phase(text, bigint, bigint, text, text, text), change_report(changes, text, text, jsonb), plugin_account_put(text, text, boolean),
 	change_wish(text, bigint, bigint, jsonb, text[], text, text), change_commit(text, bigint, bigint, jsonb),
 	change_fail(text, bigint, bigint, plugin_status, jsonb),
+	envelope_key_check(text), key_ring_look(text, bigint, text[], text), key_ring_claim(text, bigint, interval),
+	key_ring_coming(text, bigint, bigint, text, text), key_ring_fail(text, bigint, bigint, text), key_ring_spread(text, bigint, bigint),
+	key_ring_stale(bigint, text, integer), key_ring_reseal(text, bigint, bigint, interval, text[], text[], text[]),
+	key_ring_finish(text, bigint, bigint, text[]),
 	job_partitions(), job_metrics_rollup(), job_metrics_expire(), job_audit_archive(), job_expire(), job_refresh_health(), job_tenant_create(text)
 	TO mortise_supervisor;
 
@@ -86,3 +103,12 @@ GRANT EXECUTE ON FUNCTION audit_chains_list(), audit_chain_page(text, bigint, in
 	audit_refusals(jsonb) TO application_role;
 GRANT EXECUTE ON FUNCTION audit_unsealed(text, bigint, interval, integer), audit_chain_head(text, bigint, text),
 	audit_seal(text, bigint, text, text, bigint, text, text, bigint, text[], bigint[], bigint[], text[], text[]) TO mortise_supervisor;
+
+-- People (0023).
+GRANT EXECUTE ON FUNCTION user_get(text), users_list(text, integer, text, user_role, boolean, text, text), user_create(jsonb, text),
+	user_change(text, jsonb, timestamptz), user_activate(text, boolean, text), user_delete(text, text), user_id_of(text), app_team_ids(team_role),
+	team_facts_of(teams), team_find(text), team_get(text), teams_list(text, integer, text, text, text), team_create(jsonb),
+	team_change(text, jsonb, timestamptz), team_delete(text, text), names_shown(text[]), members_list(text, text, integer),
+	member_get(varchar, varchar), member_refuse(text, team_role), member_add(text, text, team_role), member_change(text, text, team_role),
+	member_remove(text, text), access_facts(text, text, text), access_rows(text, text, text, text, text, text)
+	TO application_role;
