@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "identity/place.h"
 #include "supervise/listener.h"
 #include "supervise/supervisor.h"
 
@@ -88,6 +89,25 @@ static int check_environment(const char *name, struct error *err)
 	return 0;
 }
 
+static int check_networks(const char *name, const char *list, struct error *err)
+{
+	struct span rest = span_of(list), network;
+	struct error reason;
+
+	while (rest.len > 0 && span_split(&rest, ',', &network)) {
+		while (network.len > 0 && network.data[0] == ' ') {
+			network.data++;
+			network.len--;
+		}
+		if (network_check(network, &reason) < 0) {
+			(void)error_set(err, ERR_CONFIG, "setting '%s': %s", name, reason.text);
+			(void)error_fix(err, "%s", reason.fix);
+			return ERR_CONFIG;
+		}
+	}
+	return 0;
+}
+
 static int check(const struct settings *s, struct error *err)
 {
 	const struct {
@@ -117,6 +137,8 @@ static int check(const struct settings *s, struct error *err)
 			s->log_level);
 	if (rc == 0)
 		rc = check_environment(s->environment, err);
+	if (rc == 0)
+		rc = check_networks("http.trusted_proxies", s->http_trusted_proxies, err);
 	return rc < 0 ? rc : listener_check(s->listen, err);
 }
 

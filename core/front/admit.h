@@ -13,13 +13,18 @@
 
 #include "base/text.h"
 
+struct error;
 struct front;
 struct http_request;
 struct principal;
 
 #define ADMIT_ADDRESS_SIZE INET6_ADDRSTRLEN
 
-/* The address that the request comes from, as text; "" for a peer without one. */
+/* Make front->admission. fd is the memory that all fronts of the node share; -1: there is none. */
+int admission_open(struct front *front, int fd, struct error *err);
+
+/* The address that the request comes from, as text: the peer's, or whom the setting
+ * http.trusted_proxies lets the peer speak for. "" when there is none. */
 void admit_address(const struct front *front, const struct http_request *request,
 	char out[static ADMIT_ADDRESS_SIZE]);
 

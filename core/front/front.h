@@ -20,13 +20,13 @@
 #include "base/slots.h"
 #include "channel/protocol.h"
 
+struct admission;
 struct authority;
 struct channel;
 struct db_pool;
 struct http_request;
 struct http_server;
 struct principal;
-struct rate;
 struct routes_found;
 struct table;
 struct table_route;
@@ -47,10 +47,7 @@ struct front {
 	struct db_pool *pool;
 	struct authority *authority;
 	struct api *api;
-	struct rate *rate;
-	void *rate_memory;
-	size_t rate_size;
-	unsigned rate_share; /* a key's limit is divided by this: 1 when the memory is shared */
+	struct admission *admission;
 
 	struct table *table; /* NULL until the first came */
 	struct map links;    /* "installation/generation" -> struct link */

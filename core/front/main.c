@@ -4,9 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -19,14 +17,12 @@
 #include "channel/channel.h"
 #include "codec/random.h"
 #include "db/pool.h"
+#include "front/admit.h"
 #include "front/front.h"
 #include "front/table.h"
 #include "http/server.h"
 #include "identity/authority.h"
-#include "identity/rate.h"
 
-#define FRONTS_MAX    4
-#define RATE_KEYS     8192
 #define STOP_EXTRA_MS 500
 
 /* ---- timers lent to api ------------------------------------------------------------------------
@@ -121,34 +117,6 @@ static void on_tick(uv_timer_t *timer)
 	struct front *front = timer->data;
 
 	authority_tick(front->authority);
-}
-
-/* The counters of all fronts, when the supervisor handed their memory over; else our own, and
- * then each front gives its share of a key's limit. */
-static int open_rate(struct front *front, int fd, struct error *err)
-{
-	struct stat st;
-	long cores;
-
-	if (fd == -1) {
-		cores = sysconf(_SC_NPROCESSORS_ONLN);
-		front->rate_size = rate_size(RATE_KEYS);
-		front->rate_memory = mem_zalloc(front->rate_size);
-		front->rate_share = (unsigned)front->settings.fronts;
-		if (front->rate_share == 0)
-			front->rate_share = cores < FRONTS_MAX ? (unsigned)cores : FRONTS_MAX;
-	} else {
-		if (fstat(fd, &st) == -1 || (uint64_t)st.st_size < rate_size(1))
-			return error_set(err, ERR_PROTOCOL, "the counters' memory is too small");
-		front->rate_size = (size_t)st.st_size;
-		front->rate_memory =
-			mmap(NULL, front->rate_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (front->rate_memory == MAP_FAILED)
-			return error_set_errno(err, errno, "map the counters");
-		front->rate_share = 1;
-	}
-	front->rate = rate_at(front->rate_memory, front->rate_size);
-	return 0;
 }
 
 static char *copy(struct span s)
@@ -272,7 +240,7 @@ int front_begin(
 	front->environment = copy(message->environment);
 	front->node = copy(message->node);
 	if (rc == 0)
-		rc = open_rate(front, rate_fd, err);
+		rc = admission_open(front, rate_fd, err);
 	if (rc == 0)
 		rc = open_database(front, message->database, err);
 	if (rc < 0)

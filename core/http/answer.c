@@ -311,6 +311,23 @@ static bool must_close(struct http_request *request)
 	return c->state != CONNECTION_OPEN;
 }
 
+int http_request_add_field(struct http_request *request, struct span name, struct span value)
+{
+	size_t len = name.len + value.len + 4;
+	char *p = request->added + request->added_len;
+
+	check(request);
+	if (request->begun || !http_name_valid(name) || field_reserved(name) ||
+		!http_value_valid(value) || len > sizeof(request->added) - request->added_len)
+		return ERR_INVALID;
+	p = put(p, name.data, name.len);
+	p = PUT(p, ": ");
+	p = put(p, value.data, value.len);
+	(void)PUT(p, "\r\n");
+	request->added_len = (uint16_t)(request->added_len + len);
+	return 0;
+}
+
 static char *put_framing(struct http_request *request, char *p, int status, uint64_t length)
 {
 	bool close;
@@ -336,8 +353,9 @@ static void put_head(struct http_request *request, const struct http_answer *ans
 {
 	struct http_server *server = request->connection->server;
 	struct output *out = answer_output(request);
-	char *start = output_reserve(
-		server, out, HEAD_FIXED_BYTES + DATE_BYTES + server->name_len + field_bytes);
+	char *start = output_reserve(server, out,
+		HEAD_FIXED_BYTES + DATE_BYTES + server->name_len + request->added_len +
+			field_bytes);
 	struct span reason = reason_phrase(answer->status);
 	char *p = PUT(start, "HTTP/1.1 ");
 
@@ -365,6 +383,8 @@ static void put_head(struct http_request *request, const struct http_answer *ans
 			p = put(p, field->value.data, field->value.len);
 		p = PUT(p, "\r\n");
 	}
+	if (request->added_len > 0)
+		p = put(p, request->added, request->added_len);
 	p = put_framing(request, p, answer->status, length);
 	p = PUT(p, "\r\n");
 	out->end += (size_t)(p - start);

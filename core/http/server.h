@@ -158,6 +158,13 @@ void http_answer_end(struct http_request *request);
 int http_answer_problem(struct http_request *request, const struct problem *problem,
 	const struct http_answer_field *fields, size_t field_count, struct error *err);
 
+/* A field beside those of whatever answer will be sent, also one that the server makes itself. Both
+ * are copied; all of a request have room in HTTP_ADDED_MAX bytes, 4 of them for each field's
+ * punctuation. ERR_INVALID: not valid HTTP, a field that the server writes itself, no room left, or
+ * the answer has begun. */
+#define HTTP_ADDED_MAX 192
+int http_request_add_field(struct http_request *request, struct span name, struct span value);
+
 /* Has begin or send been called? */
 bool http_answer_begun(const struct http_request *request);
 

@@ -70,8 +70,11 @@ struct http_request {
 	bool headless_body; /* nothing after the head: HEAD, 204, 304 */
 	bool blocked;       /* on_writable is due */
 	bool refusal;       /* never was an owner's */
+	uint16_t added_len;
 
+	/* What is below is not cleared for a new request. */
 	struct http_head head;
+	char added[HTTP_ADDED_MAX]; /* lines of the answer's head, each with its end */
 };
 
 /* OPEN -> ENDING -> LINGERING -> CLOSED, and any -> CLOSED. */

@@ -1,32 +1,46 @@
-/* Method: open addressing over a power of two of slots of two words, each changed by
- * compare-and-swap alone, since several processes map the table. A slot is claimed by
- * writing the first eight bytes of the key's hash as its tag; a slot whose window has
- * passed may be claimed anew. Two keys in one slot, or a process that still counts into a
- * slot just taken over, can make a limit come early by a request, never late.
+/* Method: open addressing over a power of two of slots, each word changed by compare-and-swap
+ * alone, since several processes map the table and any of them may die between two steps.
  *
- * A count is one word, window number above and requests below, so that beginning a new
- * window and counting its first request is one step. */
+ * What counts is one word: when the hour ends, whether the database has any left, and how many
+ * requests are held. So "the hour has ended" and "one is taken" cannot come apart, and a slot whose
+ * hour has ended may be claimed by another key: what its word holds is worth nothing. The other
+ * fields are hints; read torn or stale they cost a question more, never a request. */
 #include "identity/rate.h"
 
 #include <stdatomic.h>
-#include <string.h>
+#include <stdbool.h>
 
 #include "base/assert.h"
 
-#define PROBES       16u
-#define COUNT_BITS   32
-#define COUNT_MASK   UINT64_C(0xffffffff)
-#define WINDOW(word) ((word) >> COUNT_BITS)
+#define PROBES    16u
+#define LEFT_BITS 20
+#define LEFT_MASK ((UINT64_C(1) << LEFT_BITS) - 1)
+#define SPENT     (UINT64_C(1) << LEFT_BITS)
+#define ENDS(w)   ((w) >> (LEFT_BITS + 1))
+#define LEFT(w)   ((w)&LEFT_MASK)
+/* Two estimates of one hour's end differ by a round trip, two hours' ends by an hour. */
+#define SAME_HOUR_MS (RATE_WINDOW_S * UINT64_C(500))
 
 struct rate_slot {
 	_Atomic uint64_t tag; /* 0: free */
 	_Atomic uint64_t word;
+	_Atomic uint32_t rest;  /* hint: what the database had left */
+	_Atomic uint32_t limit; /* hint: of which limit */
+	_Atomic uint32_t taken; /* hint: what this node took in the hour */
+	uint32_t unused;
 };
 
 struct rate {
 	_Atomic uint64_t places; /* a power of two */
 	struct rate_slot slots[];
 };
+
+static uint64_t make_word(uint64_t ends_ms, bool spent, uint64_t left)
+{
+	if (left > LEFT_MASK)
+		left = LEFT_MASK;
+	return ends_ms << (LEFT_BITS + 1) | (spent ? SPENT : 0) | left;
+}
 
 static uint64_t power_of_two_from(uint64_t n)
 {
@@ -54,7 +68,34 @@ struct rate *rate_at(void *memory, size_t size)
 	return r;
 }
 
-static struct rate_slot *slot_of(struct rate *r, uint64_t tag, uint64_t window)
+/* 64 bits of the hash: keys with equal tags would share an hour. */
+static uint64_t tag_of(const char key_hash[64])
+{
+	uint64_t tag = 0;
+
+	for (int i = 0; i < 16; i++) {
+		char c = key_hash[i];
+
+		tag = tag << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	return tag ? tag : 1;
+}
+
+static struct rate_slot *find(struct rate *r, uint64_t tag)
+{
+	uint64_t mask = atomic_load_explicit(&r->places, memory_order_relaxed) - 1;
+
+	for (uint64_t i = 0; i < PROBES && i <= mask; i++) {
+		struct rate_slot *slot = &r->slots[(tag + i) & mask];
+
+		if (atomic_load(&slot->tag) == tag)
+			return slot;
+	}
+	return NULL;
+}
+
+/* A free place, or one whose hour has ended. */
+static struct rate_slot *claim(struct rate *r, uint64_t tag, uint64_t now_ms)
 {
 	uint64_t mask = atomic_load_explicit(&r->places, memory_order_relaxed) - 1;
 
@@ -62,44 +103,79 @@ static struct rate_slot *slot_of(struct rate *r, uint64_t tag, uint64_t window)
 		struct rate_slot *slot = &r->slots[(tag + i) & mask];
 		uint64_t seen = atomic_load(&slot->tag);
 
-		if (seen == tag)
-			return slot;
-		if (seen == 0 && atomic_compare_exchange_strong(&slot->tag, &seen, tag))
-			return slot;
-		if (seen == tag)
-			return slot;
-	}
-	for (uint64_t i = 0; i < PROBES && i <= mask; i++) {
-		struct rate_slot *slot = &r->slots[(tag + i) & mask];
-		uint64_t seen = atomic_load(&slot->tag);
-
-		if (WINDOW(atomic_load(&slot->word)) < window &&
+		if ((seen == 0 || ENDS(atomic_load(&slot->word)) <= now_ms) &&
 			atomic_compare_exchange_strong(&slot->tag, &seen, tag))
 			return slot;
+		if (seen == tag)
+			return slot;
 	}
-	return &r->slots[tag & mask];
+	return NULL;
 }
 
-unsigned rate_take(
-	struct rate *r, const char key_hash[64], int64_t limit, int64_t now_s, int64_t *left)
+/* A node asks for as much again as it took before, so what it may leave unused is bounded by what
+ * it has used. */
+static uint32_t extra_of(uint32_t taken)
 {
-	uint64_t window = (uint64_t)now_s / RATE_WINDOW_S, tag, word, next;
-	struct rate_slot *slot;
+	return taken < RATE_BLOCK_MAX ? taken : RATE_BLOCK_MAX;
+}
 
-	ASSERT(limit > 0);
-	memcpy(&tag, key_hash, sizeof(tag));
-	slot = slot_of(r, tag, window);
+enum rate_answer rate_take(struct rate *r, const char key_hash[64], uint32_t limit, uint64_t now_ms,
+	struct rate_state *out)
+{
+	uint64_t tag = tag_of(key_hash), word;
+	struct rate_slot *slot = find(r, tag);
+
+	*out = (struct rate_state){ 0 };
+	if (!slot)
+		return RATE_EMPTY;
 	word = atomic_load(&slot->word);
 	do {
-		if (WINDOW(word) != window) {
-			next = (window << COUNT_BITS) | 1;
-		} else if ((word & COUNT_MASK) >= (uint64_t)limit) {
-			*left = 0;
-			return (unsigned)(RATE_WINDOW_S - now_s % RATE_WINDOW_S);
-		} else {
-			next = word + 1;
+		/* The tag is looked at after the word: once the slot is another key's, so is what
+		 * the word holds, and it has changed since. */
+		if (ENDS(word) <= now_ms || atomic_load(&slot->tag) != tag)
+			return RATE_EMPTY;
+		out->ends_ms = ENDS(word);
+		if (LEFT(word) == 0) {
+			if ((word & SPENT) && atomic_load(&slot->limit) >= limit)
+				return RATE_SPENT;
+			out->extra = extra_of(atomic_load(&slot->taken));
+			return RATE_EMPTY;
 		}
-	} while (!atomic_compare_exchange_weak(&slot->word, &word, next));
-	*left = limit - (int64_t)(next & COUNT_MASK);
-	return 0;
+	} while (!atomic_compare_exchange_weak(&slot->word, &word, word - 1));
+	out->left = LEFT(word) - 1 + ((word & SPENT) ? 0 : atomic_load(&slot->rest));
+	return RATE_TAKEN;
+}
+
+static uint64_t word_with(uint64_t word, const struct rate_block *block, uint64_t now_ms)
+{
+	uint64_t ends = ENDS(word);
+
+	if (ends <= now_ms || ends + SAME_HOUR_MS < block->ends_ms)
+		return make_word(block->ends_ms, block->rest == 0, block->count);
+	if (block->ends_ms + SAME_HOUR_MS < ends)
+		return word; /* of an hour that is over in the database */
+	return make_word(ends > block->ends_ms ? ends : block->ends_ms,
+		(word & SPENT) || block->rest == 0, LEFT(word) + block->count);
+}
+
+void rate_keep(
+	struct rate *r, const char key_hash[64], const struct rate_block *block, uint64_t now_ms)
+{
+	uint64_t tag = tag_of(key_hash), word;
+	struct rate_slot *slot = find(r, tag);
+
+	if (block->ends_ms <= now_ms)
+		return;
+	if (!slot)
+		slot = claim(r, tag, now_ms);
+	if (!slot)
+		return;
+	word = atomic_load(&slot->word);
+	if (ENDS(word) <= now_ms)
+		atomic_store(&slot->taken, 0);
+	atomic_store(&slot->rest, block->rest);
+	atomic_store(&slot->limit, block->limit);
+	(void)atomic_fetch_add(&slot->taken, block->taken);
+	while (!atomic_compare_exchange_weak(&slot->word, &word, word_with(word, block, now_ms)))
+		;
 }

@@ -94,6 +94,34 @@ void store_api_keys_used(struct db_pool *db, const struct store_api_key_use *use
 	text_done(&c.times);
 }
 
+static void read_rate(struct db_row *r, struct store_rate *rate)
+{
+	rate->granted = db_row_int(r, 0);
+	rate->rest = db_row_int(r, 0);
+	rate->limit = db_row_int(r, 0);
+	rate->ends_in_ms = db_row_int(r, 0);
+}
+STORE_SHAPE(rate_shape, struct store_rate, read_rate, store_rates_cb);
+
+static const struct db_statement auth_rate_take = {
+	.name = "auth_rate_take",
+	.sql = "SELECT granted, rest, key_limit, ends_in_ms FROM auth_rate_take($1, $2, $3)",
+	.params = 3,
+};
+
+void store_rate_take(struct db_pool *db, struct span key_hash, unsigned need, unsigned extra,
+	store_rates_cb done, void *user)
+{
+	const struct db_param params[] = { DB_TEXT(key_hash), DB_INT(need), DB_INT(extra) };
+
+	store_send(db, &(struct store_query){ .statement = &auth_rate_take,
+			       .params = params,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &rate_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
 static const struct db_statement auth_api_key_create = {
 	.name = "auth_api_key_create",
 	.sql = "SELECT auth_api_key_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",

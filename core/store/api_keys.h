@@ -35,6 +35,20 @@ struct store_api_key_use {
 void store_api_keys_used(struct db_pool *db, const struct store_api_key_use *uses, size_t n,
 	store_number_cb done, void *user);
 
+struct store_rate {
+	int64_t granted;
+	int64_t rest; /* of the hour, behind what was granted */
+	int64_t limit;
+	int64_t ends_in_ms;
+};
+typedef void (*store_rates_cb)(
+	const struct error *err, const struct store_rate *rows, size_t n, void *user);
+
+/* Take need requests out of the key's hour, and up to extra more while there are plenty. One row;
+ * ERR_NOT_FOUND: there is no such key. [front] */
+void store_rate_take(struct db_pool *db, struct span key_hash, unsigned need, unsigned extra,
+	store_rates_cb done, void *user);
+
 struct store_api_key_create {
 	struct span user_id; /* one of user_id and team_id may be none */
 	struct span team_id;
