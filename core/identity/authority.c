@@ -18,6 +18,7 @@
 #include "store/api_keys.h"
 #include "store/feeds.h"
 #include "store/installations.h"
+#include "store/sessions.h"
 
 #define ENTRIES_MAX     20000u
 #define MOVED_MAX       4096u
@@ -34,7 +35,7 @@ struct entry {
 	uint8_t digest[SHA256_SIZE];
 	struct principal *principal;
 	int64_t uses;
-	int64_t last_used_us;
+	int64_t last_used_us; /* or when it was asked for */
 };
 
 struct waiter {
@@ -45,6 +46,7 @@ struct waiter {
 
 struct fill {
 	struct authority *a;
+	enum key_kind kind;
 	uint8_t digest[SHA256_SIZE];
 	uint64_t epoch;
 	size_t moved_from;
@@ -60,6 +62,7 @@ struct account {
 
 struct use {
 	char key_hash[KEY_HASH_LEN + 1];
+	bool session; /* else an API key */
 	int64_t count;
 	int64_t last_used_us;
 };
@@ -108,15 +111,22 @@ struct authority *authority_new(struct db_pool *db, uint64_t stale_max_ms)
 	return a;
 }
 
+static bool is_session(const struct principal *p)
+{
+	return p->session_id[0] != '\0';
+}
+
 /* ---- uses --------------------------------------------------------------------------------------
  */
 
-static void add_use(struct authority *a, const char *key_hash, int64_t count, int64_t last_us)
+static void add_use(
+	struct authority *a, const char *key_hash, bool session, int64_t count, int64_t last_us)
 {
 	struct use *use = map_get(&a->uses, span_of(key_hash));
 
 	if (!use) {
 		use = mem_zalloc(sizeof(*use));
+		use->session = session;
 		memcpy(use->key_hash, key_hash, KEY_HASH_LEN + 1);
 		(void)map_put(&a->uses, span_of(use->key_hash), use);
 	}
@@ -128,7 +138,8 @@ static void add_use(struct authority *a, const char *key_hash, int64_t count, in
 static void take_uses(struct authority *a, struct entry *e)
 {
 	if (e->uses > 0)
-		add_use(a, e->principal->key_hash, e->uses, e->last_used_us);
+		add_use(a, e->principal->key_hash, is_session(e->principal), e->uses,
+			e->last_used_us);
 	e->uses = 0;
 }
 
@@ -137,6 +148,12 @@ struct batch {
 	struct use *uses;
 	size_t count;
 };
+
+static void free_batch(struct batch *batch)
+{
+	mem_free(batch->uses);
+	mem_free(batch);
+}
 
 static void on_flushed(const struct error *err, int64_t number, void *user)
 {
@@ -147,45 +164,76 @@ static void on_flushed(const struct error *err, int64_t number, void *user)
 	if (err &&
 		(err->code == ERR_UNAVAIL || err->code == ERR_AGAIN || err->code == ERR_DEADLINE))
 		for (size_t i = 0; i < batch->count; i++)
-			add_use(batch->a, batch->uses[i].key_hash, batch->uses[i].count,
-				batch->uses[i].last_used_us);
-	mem_free(batch->uses);
-	mem_free(batch);
+			add_use(batch->a, batch->uses[i].key_hash, batch->uses[i].session,
+				batch->uses[i].count, batch->uses[i].last_used_us);
+	free_batch(batch);
 }
 
-static void flush_batch(struct authority *a)
+/* Take up to a batch of uses of one kind out of the map. */
+static struct batch *take_batch(struct authority *a, bool sessions)
 {
-	struct store_api_key_use rows[FLUSH_BATCH];
 	struct batch *batch = mem_zalloc(sizeof(*batch));
+	const struct map_entry *entry;
+	size_t at = 0;
 
 	batch->a = a;
 	batch->uses = mem_calloc(FLUSH_BATCH, sizeof(*batch->uses));
-	while (batch->count < FLUSH_BATCH && a->uses.count > 0) {
-		size_t at = 0;
-		struct use *use = map_next(&a->uses, &at)->value;
-		struct use *kept = &batch->uses[batch->count];
+	while (batch->count < FLUSH_BATCH && (entry = map_next(&a->uses, &at)) != NULL) {
+		struct use *use = entry->value;
 
-		*kept = *use;
-		rows[batch->count++] = (struct store_api_key_use){
-			.key_hash = span_of(kept->key_hash),
-			.count = kept->count,
-			.last_used_at = kept->last_used_us,
-		};
-		(void)map_remove(&a->uses, span_of(kept->key_hash));
-		mem_free(use);
+		if (use->session == sessions)
+			batch->uses[batch->count++] = *use;
 	}
-	store_api_keys_used(a->db, rows, batch->count, on_flushed, batch);
+	for (size_t i = 0; i < batch->count; i++)
+		mem_free(map_remove(&a->uses, span_of(batch->uses[i].key_hash)));
+	return batch;
+}
+
+static bool flush_keys(struct authority *a)
+{
+	struct store_api_key_use rows[FLUSH_BATCH];
+	struct batch *batch = take_batch(a, false);
+	size_t n = batch->count;
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct store_api_key_use){
+			.key_hash = span_of(batch->uses[i].key_hash),
+			.count = batch->uses[i].count,
+			.last_used_at = batch->uses[i].last_used_us,
+		};
+	if (n > 0)
+		store_api_keys_used(a->db, rows, n, on_flushed, batch);
+	else
+		free_batch(batch);
+	return n == FLUSH_BATCH;
+}
+
+static bool flush_sessions(struct authority *a)
+{
+	struct store_session_use rows[FLUSH_BATCH];
+	struct batch *batch = take_batch(a, true);
+	size_t n = batch->count;
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct store_session_use){
+			.token_hash = span_of(batch->uses[i].key_hash),
+			.last_used_at = batch->uses[i].last_used_us,
+		};
+	if (n > 0)
+		store_sessions_used(a->db, rows, n, on_flushed, batch);
+	else
+		free_batch(batch);
+	return n == FLUSH_BATCH;
 }
 
 void authority_flush(struct authority *a)
 {
-	size_t batches;
-
 	list_for_each(struct entry, e, &a->ages, by_age)
 		take_uses(a, e);
-	batches = (a->uses.count + FLUSH_BATCH - 1) / FLUSH_BATCH;
-	for (size_t i = 0; i < batches; i++)
-		flush_batch(a);
+	while (flush_keys(a))
+		;
+	while (flush_sessions(a))
+		;
 	a->flushed_ns = clock_ns();
 }
 
@@ -198,7 +246,7 @@ void authority_used(struct authority *a, const struct principal *p)
 		return;
 	e = map_get(&a->entries, digest_span(digest));
 	if (!e) {
-		add_use(a, p->key_hash, 1, clock_real_us());
+		add_use(a, p->key_hash, is_session(p), 1, clock_real_us());
 		return;
 	}
 	e->uses++;
@@ -249,12 +297,17 @@ void authority_free(struct authority *a)
 	mem_free(a);
 }
 
-/* The feed says that something of this id (a key's or a user's) has changed. */
+static bool concerns(struct span id, const struct principal *p)
+{
+	return span_is(id, p->key_id) || span_is(id, p->session_id) || span_is(id, p->user_id) ||
+	       span_is(id, p->team_id);
+}
+
+/* The feed says that something of this id (a key's, a session's or a user's) has changed. */
 static void move(struct authority *a, struct span id)
 {
 	list_for_each_safe(struct entry, e, &a->ages, by_age)
-		if (span_is(id, e->principal->key_id) || span_is(id, e->principal->user_id) ||
-			span_is(id, e->principal->team_id))
+		if (concerns(id, e->principal))
 			drop(a, e);
 	if (a->fills_out == 0)
 		return;
@@ -273,8 +326,7 @@ static bool fill_counts(const struct fill *fill, const struct principal *p)
 	if (fill->epoch != a->epoch || a->moved_lost)
 		return false;
 	for (size_t i = fill->moved_from; i < a->moved_count; i++)
-		if (strcmp(a->moved[i], p->key_id) == 0 || strcmp(a->moved[i], p->user_id) == 0 ||
-			strcmp(a->moved[i], p->team_id) == 0)
+		if (concerns(span_of(a->moved[i]), p))
 			return false;
 	return true;
 }
@@ -290,6 +342,7 @@ static void keep(struct authority *a, const struct fill *fill, struct principal 
 	e = mem_zalloc(sizeof(*e));
 	memcpy(e->digest, fill->digest, sizeof(e->digest));
 	e->principal = principal_ref(p);
+	e->last_used_us = clock_real_us();
 	list_append(&a->ages, &e->by_age);
 	(void)map_put(&a->entries, digest_span(e->digest), e);
 }
@@ -371,6 +424,16 @@ void authority_tick(struct authority *a)
 /* ---- finding and asking ------------------------------------------------------------------------
  */
 
+/* What the database would say of its times now; when it would say no, it is asked. */
+static bool still_lasts(const struct entry *e)
+{
+	int64_t now = clock_real_us();
+
+	if (e->principal->expires_us != 0 && e->principal->expires_us <= now)
+		return false;
+	return e->principal->idle_us == 0 || now - e->last_used_us < e->principal->idle_us;
+}
+
 int authority_find(struct authority *a, struct span key, struct principal **out)
 {
 	uint8_t digest[SHA256_SIZE];
@@ -383,12 +446,12 @@ int authority_find(struct authority *a, struct span key, struct principal **out)
 	sha256_of(key, digest);
 	e = map_get(&a->entries, digest_span(digest));
 	/* What is cached has been looked at before. */
-	if (!e && !key_well_formed(KEY_API, key))
+	if (!e && !key_well_formed(KEY_API, key) && !key_well_formed(KEY_SESSION, key))
 		return ERR_KEY_MALFORMED;
 	a->wanted_ns = now;
 	if (!e || a->confirmed_ns == 0 || now - a->confirmed_ns > a->stale_max_ns)
 		return ERR_AGAIN;
-	if (e->principal->expires_us != 0 && e->principal->expires_us <= clock_real_us())
+	if (!still_lasts(e))
 		return ERR_AGAIN;
 	list_remove(&e->by_age);
 	list_append(&a->ages, &e->by_age);
@@ -469,32 +532,88 @@ static void end_fill(struct fill *fill, int rc, struct principal *p, const struc
 	mem_free(fill);
 }
 
-static void on_found(
-	const struct error *err, const struct store_authority *rows, size_t n, void *user)
+static struct principal *principal_of_session(
+	const struct store_session_authority *row, const uint8_t digest[static SHA256_SIZE])
 {
-	struct fill *fill = user;
-	struct principal *p = NULL;
+	static const struct span everything = { "*", 1 };
+	struct principal *p = principal_new();
+
+	copy_id(p->session_id, row->session_id);
+	copy_id(p->user_id, row->user_id);
+	hex_encode(digest, SHA256_SIZE, p->key_hash);
+	p->role = role_from(row->role);
+	p->half = row->half;
+	p->by_cookie = row->by_cookie;
+	p->user_name = copy_text(row->user_name);
+	p->user_provider = copy_text(row->user_provider);
+	scopes_init(&p->scopes, &everything, 1);
+	p->expires_us = row->expires_at;
+	p->idle_us = row->idle_us;
+	return p;
+}
+
+/* p, which is given up, as the answer. */
+static void end_found(struct fill *fill, struct principal *p)
+{
+	if (fill_counts(fill, p))
+		keep(fill->a, fill, p);
+	end_fill(fill, 0, p, NULL);
+	principal_unref(p);
+}
+
+static void end_not_found(struct fill *fill, const struct error *err)
+{
 	struct error own;
 
-	if (!err && n == 1)
-		p = principal_of(&rows[0], fill->digest);
-	if (p && (p->role == ROLE_COUNT || p->user_id[0] == '\0' || p->key_id[0] == '\0')) {
-		principal_unref(p); /* of a newer schema: what we cannot read we do not trust */
-		p = NULL;
-	}
-	if (p) {
-		if (fill_counts(fill, p))
-			keep(fill->a, fill, p);
-		end_fill(fill, 0, p, NULL);
-		principal_unref(p);
-		return;
-	}
-	if (!err || err->code == ERR_NOT_FOUND)
+	if (err && err->code != ERR_NOT_FOUND)
+		(void)error_set(&own, ERR_UNAVAIL, "%s cannot be checked: %s",
+			fill->kind == KEY_API ? "the API key" : "the session", err->text);
+	else if (fill->kind == KEY_API)
 		(void)error_set(&own, ERR_KEY_UNKNOWN,
 			"the API key is unknown, expired or revoked, or its owner is inactive");
 	else
-		(void)error_set(&own, ERR_UNAVAIL, "the API key cannot be checked: %s", err->text);
+		(void)error_set(&own, ERR_SESSION_UNKNOWN,
+			"the session is over, or its token was replaced or has expired");
 	end_fill(fill, own.code, NULL, &own);
+}
+
+/* What is of a newer schema, and cannot be read, is not trusted. */
+static bool is_readable(const struct principal *p)
+{
+	return p->role != ROLE_COUNT && p->user_id[0] != '\0' &&
+	       (p->key_id[0] != '\0' || is_session(p));
+}
+
+static void end_with(struct fill *fill, struct principal *p)
+{
+	if (is_readable(p)) {
+		end_found(fill, p);
+		return;
+	}
+	principal_unref(p);
+	end_not_found(fill, NULL);
+}
+
+static void on_key(
+	const struct error *err, const struct store_authority *rows, size_t n, void *user)
+{
+	struct fill *fill = user;
+
+	if (!err && n == 1)
+		end_with(fill, principal_of(&rows[0], fill->digest));
+	else
+		end_not_found(fill, err);
+}
+
+static void on_session(
+	const struct error *err, const struct store_session_authority *rows, size_t n, void *user)
+{
+	struct fill *fill = user;
+
+	if (!err && n == 1)
+		end_with(fill, principal_of_session(&rows[0], fill->digest));
+	else
+		end_not_found(fill, err);
 }
 
 static struct waiter *waiter_new(authority_cb done, void *user)
@@ -522,6 +641,7 @@ void authority_ask(struct authority *a, struct span key, authority_cb done, void
 	}
 	fill = mem_zalloc(sizeof(*fill));
 	fill->a = a;
+	fill->kind = key_well_formed(KEY_SESSION, key) ? KEY_SESSION : KEY_API;
 	memcpy(fill->digest, digest, sizeof(digest));
 	fill->epoch = a->epoch;
 	fill->moved_from = a->moved_count;
@@ -532,7 +652,10 @@ void authority_ask(struct authority *a, struct span key, authority_cb done, void
 	if (!a->confirming && a->sent_ns + a->stale_max_ns / CONFIRM_PARTS <= clock_ns())
 		confirm(a);
 	hex_encode(digest, sizeof(digest), hex);
-	store_api_key_find(a->db, span_of(hex), on_found, fill);
+	if (fill->kind == KEY_SESSION)
+		store_session_find(a->db, span_of(hex), on_session, fill);
+	else
+		store_api_key_find(a->db, span_of(hex), on_key, fill);
 }
 
 /* ---- accounts of plugins -----------------------------------------------------------------------
