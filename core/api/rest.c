@@ -109,6 +109,22 @@ void rest_problem(struct rest_call *call, const struct error *err)
 }
 
 void rest_invalid(struct rest_call *call, const char *pointer, const char *detail)
+void rest_problem_later(struct rest_call *call, const struct error *err, unsigned retry_after_s)
+{
+	struct answer_extra extra = { .retry_after_s = retry_after_s };
+
+	answer_problem(call->request, err, span_of(call->id), &extra);
+	answered(call);
+}
+
+void rest_refuse(struct rest_call *call, int code, const char *text)
+{
+	struct error err;
+
+	(void)error_set(&err, code, "%s", text);
+	rest_problem(call, &err);
+}
+
 {
 	struct problem_part part = { span_of(pointer), span_of(detail) };
 	struct answer_extra extra = { .parts = &part, .part_count = 1 };

@@ -127,6 +127,9 @@ bool rest_end(struct rest_call *call);
 
 /* Answers; the request is over after each. */
 void rest_problem(struct rest_call *call, const struct error *err);
+/* The same where no reason has to be put together; and with Retry-After. */
+void rest_refuse(struct rest_call *call, int code, const char *text);
+void rest_problem_later(struct rest_call *call, const struct error *err, unsigned retry_after_s);
 void rest_invalid(struct rest_call *call, const char *pointer, const char *detail);
 /* json is taken over. ETag and If-None-Match are seen to for a GET. */
 void rest_json(struct rest_call *call, int status, json_t *json);

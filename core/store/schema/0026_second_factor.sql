@@ -178,12 +178,12 @@ END
 $$;
 
 -- How the try ended. One of: p_step, the authenticator's step that the host found (0: none); p_backup, p_message, the digests of a code
--- under each key of the ring. 'passed'; 'wrong'; 'locked': wrong, and the try that locked the factor.
-CREATE FUNCTION second_factor_judge(p_step bigint, p_backup text[], p_message text[]) RETURNS text
+-- under each key of the ring. tell: the user's address, when this was the try that locked the factor.
+CREATE FUNCTION second_factor_judge(p_step bigint, p_backup text[], p_message text[]) RETURNS TABLE (passed boolean, tell varchar)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	asker users := second_factor_asker();
-	passed boolean := false;
+	good boolean;
 	failed integer;
 	kind text;
 BEGIN
@@ -194,29 +194,30 @@ BEGIN
 		kind := 'BACKUP';
 		UPDATE users SET mfa_backup_codes = ARRAY(SELECT c FROM unnest(mfa_backup_codes) c WHERE c <> ALL (p_backup))
 		WHERE id = asker.id AND mfa_backup_codes && p_backup;
-		passed := FOUND;
+		good := FOUND;
 	ELSIF p_message IS NOT NULL THEN
 		kind := asker.mfa_method;
 		UPDATE second_factor_messages SET code_digest = NULL WHERE user_id = asker.id AND purpose = 'use'
 			AND session_id = app_setting('app.session_id') AND expires_at > clock_timestamp() AND code_digest = ANY (p_message);
-		passed := FOUND AND asker.mfa_method IN ('SMS', 'EMAIL');
+		good := FOUND AND asker.mfa_method IN ('SMS', 'EMAIL');
 	ELSE
 		kind := 'TOTP';
 		-- A step once, and none after a newer one.
 		UPDATE second_factors SET last_step = p_step WHERE user_id = asker.id AND last_step < p_step;
-		passed := FOUND AND asker.mfa_method = 'TOTP';
+		good := FOUND AND asker.mfa_method = 'TOTP';
 	END IF;
-	IF passed THEN
+	IF good THEN
 		UPDATE second_factors SET failures = 0, failed_at = NULL, locked_until = NULL WHERE user_id = asker.id;
 		PERFORM audit_write('second_factor.pass', 'user', asker.id, asker.name, p_metadata => jsonb_build_object('method', kind));
-		RETURN 'passed';
+		RETURN QUERY SELECT true, NULL::varchar;
+		RETURN;
 	END IF;
 	SELECT failures INTO failed FROM second_factors WHERE user_id = asker.id;
-	UPDATE sessions SET is_active = false, revoked_at = now(), revoked_reason = 'too many wrong codes'
-	WHERE user_id = asker.id AND half AND is_active AND (factor_failures >= 6 OR failed >= 6);
+	PERFORM session_end(s.id, 'too many wrong codes', 'failure') FROM sessions s
+	WHERE s.user_id = asker.id AND s.half AND s.is_active AND (s.factor_failures >= 6 OR failed >= 6);
 	PERFORM audit_write('second_factor.fail', 'user', asker.id, asker.name, p_status => 'failure', p_error => 'the code is wrong or was used',
 		p_metadata => jsonb_build_object('method', kind, 'failures', failed));
-	RETURN CASE WHEN failed = 6 THEN 'locked' ELSE 'wrong' END;
+	RETURN QUERY SELECT false, CASE WHEN failed = 6 THEN asker.email END;
 END
 $$;
 
@@ -248,7 +249,7 @@ END
 $$;
 
 -- Note a code for the asker's message factor. The host sends it to destination, unless retry_after_s is above 0.
-CREATE FUNCTION second_factor_send(p_method text, p_digest text) RETURNS TABLE (destination varchar, retry_after_s integer)
+CREATE FUNCTION second_factor_send(p_method text, p_digest text) RETURNS TABLE (destination varchar, expires_at timestamptz, retry_after_s integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	asker users := second_factor_asker();
@@ -256,7 +257,7 @@ BEGIN
 	IF NOT asker.mfa_enabled OR asker.mfa_method <> p_method THEN
 		RAISE EXCEPTION 'the second factor is not ''%''', p_method USING ERRCODE = 'M2F03';
 	END IF;
-	RETURN QUERY SELECT f.destination, second_factor_message(asker.id, 'use', p_digest) FROM second_factors f WHERE f.user_id = asker.id;
+	RETURN QUERY SELECT f.destination, clock_timestamp() + interval '10 minutes', second_factor_message(asker.id, 'use', p_digest) FROM second_factors f WHERE f.user_id = asker.id;
 END
 $$;
 
@@ -372,23 +373,22 @@ $$;
 CREATE FUNCTION second_factor_subject(p_user text) RETURNS users
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 DECLARE
-	subject users;
+	subject users := user_find(p_user);
 BEGIN
-	SELECT * INTO subject FROM users WHERE id = p_user AND deleted_at IS NULL;
-	IF subject.id IS NULL OR app_plugin() <> '' OR NOT (app_is_known() AND (subject.id = app_user_id() OR app_is_admin())) THEN
-		RAISE EXCEPTION 'user ''%'' is unknown', p_user USING ERRCODE = 'P0002';
+	IF app_plugin() <> '' OR NOT app_is_known() OR NOT (subject.id = app_user_id() OR app_is_admin()) THEN
+		RAISE EXCEPTION 'there is no user ''%''', p_user USING ERRCODE = 'P0002', HINT = 'The second factor of another is for administrators.';
 	END IF;
 	RETURN subject;
 END
 $$;
 
-CREATE FUNCTION second_factor_status(p_user text) RETURNS TABLE (enabled boolean, method varchar, owed boolean, destination varchar,
+CREATE FUNCTION second_factor_status(p_user text) RETURNS TABLE (user_id varchar, account varchar, enabled boolean, method varchar, owed boolean, destination varchar,
 	backup_codes integer, enrolled_at timestamptz, locked_until timestamptz, pending varchar)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	u users := second_factor_subject(p_user);
 BEGIN
-	RETURN QUERY SELECT u.mfa_enabled, CASE WHEN u.mfa_enabled THEN u.mfa_method END, second_factor_owed(u.id), f.destination,
+	RETURN QUERY SELECT u.id, coalesce(u.username, u.email), u.mfa_enabled, CASE WHEN u.mfa_enabled THEN u.mfa_method END, second_factor_owed(u.id), f.destination,
 		coalesce(cardinality(u.mfa_backup_codes), 0), f.enrolled_at, CASE WHEN f.locked_until > clock_timestamp() THEN f.locked_until END, e.method
 	FROM (SELECT 1) one
 	LEFT JOIN second_factors f ON f.user_id = u.id
@@ -400,11 +400,10 @@ $$;
 CREATE FUNCTION second_factor_disable(p_user text) RETURNS TABLE (email varchar)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-	u users;
-	own boolean := p_user = app_user_id();
+	u users := second_factor_subject(p_user);
+	own boolean := u.id = app_user_id();
 BEGIN
-	PERFORM 1 FROM users WHERE id = p_user FOR NO KEY UPDATE;
-	u := second_factor_subject(p_user);
+	SELECT * INTO u FROM users WHERE id = u.id FOR NO KEY UPDATE;
 	IF own AND second_factor_half() THEN
 		RAISE EXCEPTION 'the session still owes a second factor' USING ERRCODE = 'M2F00';
 	END IF;
