@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
 
@@ -35,7 +36,7 @@ struct job {
 struct hash_pool {
 	struct hash_pool_options options;
 	struct list waiting;
-	unsigned n_waiting;
+	unsigned n_places; /* taken: entered, waiting or running */
 	unsigned n_running;
 	uint64_t rounds;
 	bool closing;
@@ -86,7 +87,7 @@ static void cancel_job(struct job *job)
 
 static void free_if_closed(struct hash_pool *pool)
 {
-	if (!pool->closing || pool->n_running > 0)
+	if (!pool->closing || pool->n_places > 0)
 		return;
 	if (pool->closed)
 		pool->closed(pool->closed_user);
@@ -133,7 +134,9 @@ static void on_worked(void *user, int cancelled)
 	struct hash_pool *pool = job->pool;
 
 	pool->n_running--;
+	pool->n_places--;
 	pool->rounds += job->rounds;
+	log_debug("password hashed", LOG_INT("rounds", job->rounds));
 	if (cancelled)
 		cancel_job(job);
 	else
@@ -144,11 +147,10 @@ static void on_worked(void *user, int cancelled)
 
 static void run_waiting(struct hash_pool *pool)
 {
-	while (pool->n_running < pool->options.parallel && pool->n_waiting > 0) {
+	while (pool->n_running < pool->options.parallel && !list_empty(&pool->waiting)) {
 		struct job *job = LIST_FIRST(&pool->waiting, struct job, link);
 
 		list_remove(&job->link);
-		pool->n_waiting--;
 		pool->n_running++;
 		(void)work_submit(pool->options.loop, on_work, on_worked, job);
 	}
@@ -161,19 +163,27 @@ void hash_pool_close(struct hash_pool *pool, void (*closed)(void *user), void *u
 	pool->closed_user = user;
 	list_for_each_safe(struct job, job, &pool->waiting, link) {
 		list_remove(&job->link);
-		pool->n_waiting--;
+		pool->n_places--;
 		cancel_job(job);
 	}
 	free_if_closed(pool);
 }
 
-static int check_room(const struct hash_pool *pool, struct error *err)
+int hash_pool_enter(struct hash_pool *pool, struct error *err)
 {
 	if (pool->closing)
 		return error_set(err, ERR_LOGINS_BUSY, "the front is leaving");
-	if (pool->n_running >= pool->options.parallel && pool->n_waiting >= pool->options.waiting)
-		return error_set(err, ERR_LOGINS_BUSY, "%u logins wait already", pool->n_waiting);
+	if (pool->n_places >= pool->options.parallel + pool->options.waiting)
+		return error_set(err, ERR_LOGINS_BUSY, "%u logins are under way", pool->n_places);
+	pool->n_places++;
 	return 0;
+}
+
+void hash_pool_leave(struct hash_pool *pool)
+{
+	ASSERT(pool->n_places > 0);
+	pool->n_places--;
+	free_if_closed(pool);
 }
 
 static struct job *add_job(struct hash_pool *pool, struct span password)
@@ -188,44 +198,35 @@ static struct job *add_job(struct hash_pool *pool, struct span password)
 		password.len > PASSWORD_BYTES_MAX ? PASSWORD_BYTES_MAX + 1 : password.len;
 	job->password = mem_zalloc(job->password_len + 1);
 	memcpy(job->password, password.data, job->password_len);
+	ASSERT(pool->n_places > 0);
 	list_append(&pool->waiting, &job->link);
-	pool->n_waiting++;
 	return job;
 }
 
-int hash_pool_make(struct hash_pool *pool, struct span password, hash_pool_made_cb done, void *user,
-	struct error *err)
+/* A pool that closes runs what has entered all the same: it is little, and somebody waits for it.
+ */
+void hash_pool_make(
+	struct hash_pool *pool, struct span password, hash_pool_made_cb done, void *user)
 {
-	struct job *job;
-	int rc = check_room(pool, err);
+	struct job *job = add_job(pool, password);
 
-	if (rc < 0)
-		return rc;
-	job = add_job(pool, password);
 	job->on_made = done;
 	job->user = user;
 	run_waiting(pool);
-	return 0;
 }
 
-int hash_pool_compare(struct hash_pool *pool, struct span password,
-	const struct password_stored *stored, bool deny, hash_pool_compared_cb done, void *user,
-	struct error *err)
+void hash_pool_compare(struct hash_pool *pool, struct span password,
+	const struct password_stored *stored, bool deny, hash_pool_compared_cb done, void *user)
 {
-	struct job *job;
-	int rc = check_room(pool, err);
+	struct job *job = add_job(pool, password);
 
-	if (rc < 0)
-		return rc;
-	job = add_job(pool, password);
 	job->compare = true;
 	job->deny = deny;
 	job->prehashed = stored->prehashed;
 	/* What is not a whole hash is none. */
-	if (stored->hash.len < sizeof(job->stored))
-		memcpy(job->stored, stored->hash.data ? stored->hash.data : "", stored->hash.len);
+	if (stored->hash.data && stored->hash.len < sizeof(job->stored))
+		memcpy(job->stored, stored->hash.data, stored->hash.len);
 	job->on_compared = done;
 	job->user = user;
 	run_waiting(pool);
-	return 0;
 }

@@ -148,13 +148,17 @@ TEST(identity_hash_pool__what_does_not_fit_is_refused_before_anything_is_compute
 
 	stand_init(&s, COST, 2, 3);
 	for (int i = 0; i < 5; i++)
-		EXPECT_OK(hash_pool_make(s.pool, SPAN("correct horse"), on_made, &s, &err), &err);
-	EXPECT_INT(hash_pool_make(s.pool, SPAN("correct horse"), on_made, &s, &err), ==,
-		ERR_LOGINS_BUSY);
+		make(&s);
+	EXPECT_INT(hash_pool_enter(s.pool, &err), ==, ERR_LOGINS_BUSY);
 	(void)uv_run(&s.loop, UV_RUN_DEFAULT);
 	EXPECT_INT(s.made, ==, 5);
 	EXPECT_UINT(hash_pool_rounds(s.pool), ==, 5u << COST);
-	EXPECT_OK(hash_pool_make(s.pool, SPAN("correct horse"), on_made, &s, &err), &err);
+	for (int i = 0; i < 5; i++)
+		EXPECT_OK(hash_pool_enter(s.pool, &err), &err);
+	EXPECT_INT(hash_pool_enter(s.pool, &err), ==, ERR_LOGINS_BUSY);
+	for (int i = 0; i < 5; i++)
+		hash_pool_leave(s.pool);
+	make(&s);
 	(void)uv_run(&s.loop, UV_RUN_DEFAULT);
 	EXPECT_INT(s.made, ==, 6);
 	stand_done(&s);
@@ -163,11 +167,10 @@ TEST(identity_hash_pool__what_does_not_fit_is_refused_before_anything_is_compute
 TEST(identity_hash_pool__closing_ends_what_runs_and_cancels_what_waits)
 {
 	struct stand s;
-	struct error err;
 
 	stand_init(&s, COST, 1, 8);
 	for (int i = 0; i < 4; i++)
-		EXPECT_OK(hash_pool_make(s.pool, SPAN("correct horse"), on_made, &s, &err), &err);
+		make(&s);
 	stand_done(&s);
 	EXPECT_INT(s.made, ==, 1);
 	EXPECT_INT(s.cancelled, ==, 3);
