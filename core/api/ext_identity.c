@@ -69,45 +69,36 @@ static void on_teams(
 	const struct error *err, const struct store_membership *rows, size_t n, void *user)
 {
 	struct ext_work *work = user;
-	struct text after;
-	struct error own;
 	json_t *list;
-	size_t i = 0;
 
 	if (err) {
 		ext_fail(work, err);
 		return;
 	}
-	text_init(&after);
-	if (ext_cursor(work, "identity.teams", &after, &own) < 0) {
-		text_done(&after);
-		ext_fail(work, &own);
-		return;
-	}
-	/* All teams of a user are one read; the page begins behind the team that the last ended on.
-	 */
-	if (after.len > 0)
-		while (i < n && !span_equal(rows[i].team_name, text_span(&after)))
-			i++;
-	if (after.len > 0 && i < n)
-		i++;
-	text_done(&after);
 	list = json_array();
-	for (; i < n && json_array_size(list) < work->limit; i++)
+	for (size_t i = 0; i < n && i < work->limit; i++)
 		(void)json_array_append_new(list,
 			json_pack("{s:o, s:o, s:o, s:o}", "id", text_or_empty(rows[i].team_id),
 				"name", text_or_empty(rows[i].team_name), "display_name",
 				text_or_empty(rows[i].team_display_name), "role",
 				text_or_empty(rows[i].role)));
-	ext_give_page(work, list, "identity.teams", i < n ? rows[i - 1].team_name : SPAN_NONE);
+	ext_give_page(work, list, "identity.teams",
+		n > work->limit ? rows[work->limit - 1].team_name : SPAN_NONE);
 }
 
-static int teams(struct ext_work *work)
+static int teams(struct ext_work *work, struct error *err)
 {
+	struct text after;
+	int rc;
+
+	text_init(&after);
 	work->limit = ext_uint32(work, "limit", LIMIT_DEFAULT);
-	store_user_teams(
-		work->api->options.db, &work->context, work->context.user_id, on_teams, work);
-	return 0;
+	rc = ext_cursor(work, "identity.teams", &after, err);
+	if (rc == 0)
+		store_user_teams(work->api->options.db, &work->context, work->context.user_id,
+			text_span(&after), work->limit + 1, on_teams, work);
+	text_done(&after);
+	return rc;
 }
 
 int ext_identity_start(struct ext_work *work, struct error *err)
@@ -119,6 +110,6 @@ int ext_identity_start(struct ext_work *work, struct error *err)
 	if (span_is(method, "can"))
 		return can(work, err);
 	if (span_is(method, "teams"))
-		return teams(work);
+		return teams(work, err);
 	return error_set(err, ERR_UNSUPPORTED, "identity/1 has no '%s' here", work->method->name);
 }

@@ -373,13 +373,13 @@ BEGIN
 END
 $$;
 
--- p_parent: '' for the teams without one. p_member: a user's id.
+-- p_member: a user's id.
 CREATE FUNCTION teams_list(p_after text, p_limit integer, p_q text, p_parent text, p_member text) RETURNS SETOF team_facts
 LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
 	SELECT f.* FROM teams t LEFT JOIN teams p ON p.id = t.parent_team_id, LATERAL team_facts_of(t) f
 	WHERE t.deleted_at IS NULL AND t.name > coalesce(p_after, '')
 		AND (p_q IS NULL OR strpos(lower(t.name), lower(p_q)) > 0 OR strpos(lower(t.display_name), lower(p_q)) > 0)
-		AND (p_parent IS NULL OR coalesce(p.name, '') = p_parent)
+		AND (p_parent IS NULL OR p.name = p_parent)
 		AND (p_member IS NULL OR EXISTS (SELECT 1 FROM team_members m WHERE m.team_id = t.id AND m.user_id = p_member))
 	ORDER BY t.name LIMIT p_limit
 $$;
