@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -22,12 +20,13 @@
 #include "codec/digest.h"
 #include "codec/random.h"
 
-#define PID_FILE         "mortised.pid"
-#define LOCK_TRIES       50
-#define LOCK_NAP_MS      10
-#define RUN_DIGITS       8
-#define NODE_RANDOM      4 /* bytes */
-#define UIDS_NEEDED      100000
+#define PID_FILE    "mortised.pid"
+#define RUN_DIGITS  8
+#define NODE_RANDOM 4 /* bytes */
+/* Behind uid.base: itself stage's, then those of workers, then one each for fetch and for fronts.
+ */
+#define UIDS_NEEDED      100002
+#define UID_OF_FRONTS    100001
 #define SOCKET_PATH_ROOM 40 /* "/workers/" and the longest name of a socket */
 #define SOCKET_PATH_MAX  107
 
@@ -65,20 +64,67 @@ static int find_service_user(
 {
 	const struct passwd *user = getpwnam(settings->service_user);
 
-	if (!user)
-		user = getpwnam("postgres");
 	if (!user) {
-		(void)error_set(err, ERR_CONFIG,
-			"setting 'service.user': there is neither '%s' nor "
-			"'postgres'",
-			settings->service_user);
-		return error_fix(err, "adduser --system --group %s", settings->service_user);
+		/* It needs no name: a number that check_uids() keeps free does, as for workers. */
+		f->service_uid = (uid_t)settings->uid_base + UID_OF_FRONTS;
+		f->service_gid = (gid_t)f->service_uid;
+		return 0;
 	}
 	if (user->pw_uid == 0)
 		return error_set(err, ERR_CONFIG, "setting 'service.user': '%s' is root",
 			settings->service_user);
 	f->service_uid = user->pw_uid;
 	f->service_gid = user->pw_gid;
+	return 0;
+}
+
+static int name_database_user(const struct passwd **out, const char *wanted, struct error *err)
+{
+	const struct passwd *user = getpwnam(wanted);
+
+	if (!user)
+		user = getpwnam("postgres");
+	if (!user) {
+		(void)error_set(err, ERR_CONFIG,
+			"setting 'database.user': there is neither '%s' nor 'postgres'", wanted);
+		return error_fix(err, "adduser --system --group %s", wanted);
+	}
+	*out = user;
+	return 0;
+}
+
+/* A cluster that is there keeps its owner, whatever the setting says now. */
+static int find_database_user(
+	struct data_folder *f, const struct settings *settings, struct error *err)
+{
+	const struct passwd *user = NULL;
+	struct stat st;
+	int rc;
+
+	if (settings->database[0])
+		return 0;
+	if (fstatat(f->fd, "pg", &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		user = getpwuid(st.st_uid);
+		if (!user)
+			return error_set(err, ERR_DATA_FOLDER,
+				"'%s/pg' belongs to %u, which is no user", f->path,
+				(unsigned)st.st_uid);
+	} else {
+		rc = name_database_user(&user, settings->database_user, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (user->pw_uid == 0 || user->pw_uid == f->service_uid) {
+		(void)error_set(err, ERR_CONFIG,
+			"the embedded database would run as '%s', the user of %s", user->pw_name,
+			user->pw_uid ? "the fronts, which must not read its files" : "the host");
+		return error_fix(err,
+			"set 'service.user' and 'database.user' to two users; a database that is "
+			"there is given to the other one by: chown -R mortise-db: '%s/pg'",
+			f->path);
+	}
+	f->database_uid = user->pw_uid;
+	f->database_gid = user->pw_gid;
 	return 0;
 }
 
@@ -119,21 +165,18 @@ static int make_folder(const char *path, mode_t mode, uid_t uid, gid_t gid, stru
 }
 
 /* The lock is on the pid file, so whoever finds it locked finds a process that lives. It is never
- * renamed over or removed: the next host locks the same inode. */
+ * renamed over or removed: the next host locks the same inode. Of the open file, not of the
+ * process: no other close of the file lets it go. */
 static int take_lock(struct data_folder *f, struct error *err)
 {
-	const struct timespec nap = { 0, LOCK_NAP_MS * 1000000L };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct text pid;
 
 	f->lock_fd = openat(f->fd, PID_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (f->lock_fd == -1)
 		return error_set_errno(err, errno, "open '%s/" PID_FILE "'", f->path);
-	/* Whoever looks whether a host runs holds a shared lock for a moment. */
-	for (int tries = 0; tries < LOCK_TRIES; tries++) {
-		if (flock(f->lock_fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		(void)nanosleep(&nap, NULL);
-	}
+	if (fcntl(f->lock_fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
 	text_init(&pid);
 	if (io_read_file(f->fd, PID_FILE, 32, &pid, NULL) < 0 || pid.len == 0)
 		text_append_string(&pid, "unknown");
@@ -227,7 +270,7 @@ static int make_parts(struct data_folder *f, struct error *err)
 		{ f->path, "instances", 0711, us, our_group },
 		{ f->path, "logs", 02750, us, f->service_gid },
 		{ f->path, "trust", 0755, us, our_group },
-		{ f->run, "db", 0700, f->service_uid, f->service_gid },
+		{ f->run, "db", 0710, f->database_uid, f->service_gid },
 		{ f->run, "workers", 0710, us, f->service_gid },
 	};
 
@@ -289,7 +332,9 @@ int data_folder_open(struct data_folder *folder, const struct settings *settings
 		.logs_fd = -1,
 		.root = geteuid() == 0,
 		.service_uid = geteuid(),
-		.service_gid = getegid() };
+		.service_gid = getegid(),
+		.database_uid = geteuid(),
+		.database_gid = getegid() };
 	int rc = 0;
 
 	if (f.root)
@@ -300,6 +345,8 @@ int data_folder_open(struct data_folder *folder, const struct settings *settings
 		rc = open_path(&f, settings, err);
 	if (rc == 0)
 		rc = take_lock(&f, err);
+	if (rc == 0 && f.root)
+		rc = find_database_user(&f, settings, err);
 	if (rc == 0)
 		rc = make_node(&f, err);
 	if (rc == 0)

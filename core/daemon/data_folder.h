@@ -6,17 +6,19 @@
  *
  *   DATA              root 0711 (else ours 0700)   mortised.pid (locked) listen node
  *   DATA/owner.url, superuser.url, admin.token, key-ring  0600
- *   DATA/pg           service user 0700            the embedded PostgreSQL
+ *   DATA/pg           database user 0700           the embedded PostgreSQL
  *   DATA/store        root 0755                    packages, read by workers
  *   DATA/staging      root 0711                    one folder per job, of the stage's uid
  *   DATA/instances    root 0711                    one folder per installation, of its worker's uid
  *   DATA/logs         root:service 2750            read by fronts
  *   DATA/trust        root 0755                    public keys, for offline commands
  *   RUN               root 0711                    /run/mortise-<8 hex of the path of DATA>
- *   RUN/db            service user 0700            PostgreSQL's socket
+ *   RUN/db            database user:service 0710   PostgreSQL's socket, entered by fronts
  *   RUN/workers       root:service 0710            workers' sockets, entered by fronts only
  *
- * Before the loop runs.
+ * Fronts read what strangers send, so the database's files belong to another user:
+ * a front that was taken over has its own login and policies, and nothing behind
+ * them. Before the loop runs.
  */
 #ifndef MORTISE_DAEMON_DATA_FOLDER_H
 #define MORTISE_DAEMON_DATA_FOLDER_H
@@ -37,12 +39,14 @@ struct data_folder {
 	int lock_fd;
 	int logs_fd;
 	bool root;         /* the host runs as root: children get users of their own */
-	uid_t service_uid; /* of fronts and PostgreSQL */
+	uid_t service_uid; /* of fronts */
 	gid_t service_gid;
+	uid_t database_uid; /* of the embedded PostgreSQL */
+	gid_t database_gid;
 };
 
 /* ERR_DATA_FOLDER: names the component that is not fit; ERR_RUNNING: another host has it;
- * ERR_CONFIG: service.user. On failure nothing is left open. */
+ * ERR_CONFIG: service.user, database.user, uid.base. On failure nothing is left open. */
 int data_folder_open(
 	struct data_folder *folder, const struct settings *settings, struct error *err);
 

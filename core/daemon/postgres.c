@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -43,7 +44,7 @@
 #define URL_MAX         4096
 #define START_MS        120000 /* crash recovery may take a while */
 #define OLD_SERVER_MS   20000
-#define POLL_MS         10
+#define LOOK_MS         100
 #define CONNECT_MS      2000
 #define RESTART_WINDOW  60000
 #define RESTART_MAX_MS  5000
@@ -86,14 +87,14 @@ static void on_line(void *user, struct span line)
 
 static void on_exited(void *user, const struct process_exit *exit);
 
-/* Start program as the service user, its output into our log. */
+/* Start program as the database user, its output into our log. */
 static int launch(struct postgres *p, const char *program, const char *const *argv,
 	process_exit_cb on_exit, struct error *err)
 {
 	const struct process_rights rights = { .shim = p->shim,
 		.change = p->folder->root,
-		.uid = p->folder->service_uid,
-		.gid = p->folder->service_gid,
+		.uid = p->folder->database_uid,
+		.gid = p->folder->database_gid,
 		/* Immediate: no server without its host, and the next start recovers. */
 		.death_signal = SIGQUIT };
 	struct process_fd fds[2];
@@ -205,15 +206,15 @@ static int read_secret(
 	return rc;
 }
 
-/* The file that initdb reads the superuser's password from, in a folder only the service user may
- * enter. */
+/* The file that initdb reads the superuser's password from, in a folder only the database user may
+ * read. */
 static int write_password_file(
 	struct postgres *p, const char *path, const char *password, struct error *err)
 {
 	int rc = io_write_file(AT_FDCWD, path, span_of(password), 0600, err);
 
 	if (rc == 0 && p->folder->root &&
-		chown(path, p->folder->service_uid, p->folder->service_gid) == -1)
+		chown(path, p->folder->database_uid, p->folder->database_gid) == -1)
 		return error_set_errno(err, errno, "chown '%s'", path);
 	return rc;
 }
@@ -236,7 +237,7 @@ static int make_cluster(struct postgres *p, struct error *err)
 		return rc;
 	if (mkdir(building, 0700) == -1 ||
 		(p->folder->root &&
-			chown(building, p->folder->service_uid, p->folder->service_gid) == -1))
+			chown(building, p->folder->database_uid, p->folder->database_gid) == -1))
 		return error_set_errno(err, errno, "make folder '%s'", building);
 	make_password(password);
 	url = make_url(p->folder, "postgres", password, "postgres");
@@ -300,30 +301,38 @@ static pid_t old_server(struct postgres *p)
 	return strcmp(folder, p->cluster) == 0 ? (pid_t)pid : -1;
 }
 
-static void nap(void)
+/* Wait until that process ends; false: it does not. */
+static bool await_end(int pidfd, int timeout_ms)
 {
-	const struct timespec poll = { 0, POLL_MS * (long)CLOCK_NS_PER_MS };
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	int rc;
 
-	(void)nanosleep(&poll, NULL);
+	do
+		rc = poll(&end, 1, timeout_ms);
+	while (rc == -1 && errno == EINTR);
+	return rc == 1;
 }
 
 static int await_old_server(struct postgres *p, struct error *err)
 {
-	uint64_t until = clock_ns() + OLD_SERVER_MS * CLOCK_NS_PER_MS;
 	pid_t pid = old_server(p);
 
 	if (pid > 0) {
+		CLEANUP(io_closep) int pidfd = pidfd_open(pid, 0);
+
 		log_warn("the last host's PostgreSQL still runs, stopping it", LOG_INT("pid", pid));
-		(void)kill(pid, SIGQUIT);
+		if (pidfd == -1 && errno != ESRCH)
+			return error_set_errno(err, errno, "watch process %d", (int)pid);
+		/* The descriptor first, then the look again: the number may be another's by now. */
+		if (pidfd != -1 && old_server(p) == pid) {
+			(void)pidfd_send_signal(pidfd, SIGQUIT, NULL, 0);
+			if (!await_end(pidfd, OLD_SERVER_MS))
+				return error_set(err, ERR_POSTGRES,
+					"the last host's PostgreSQL (pid %d) does not end",
+					(int)pid);
+		}
 	}
-	while (pid > 0 && clock_ns() < until) {
-		nap();
-		pid = old_server(p);
-	}
-	if (pid > 0)
-		return error_set(err, ERR_POSTGRES,
-			"the last host's PostgreSQL (pid %d) does not end", (int)pid);
-	if (pid < 0)
+	if (pid != 0)
 		(void)unlinkat(p->folder->fd, "pg/postmaster.pid", 0);
 	return 0;
 }
@@ -333,11 +342,12 @@ static int run_server(struct postgres *p, struct error *err)
 	CLEANUP(mem_freep)
 	char *sockets = mem_printf("unix_socket_directories=%s/db", p->folder->run);
 	const char *argv[] = { p->program, "-D", p->cluster, "-c", sockets, "-c",
-		"listen_addresses=", "-c", "unix_socket_permissions=0700", "-c",
-		"password_encryption=scram-sha-256", "-c", "autovacuum=on", "-c",
-		"autovacuum_max_workers=4", "-c", "autovacuum_naptime=30s", "-c",
-		"shared_preload_libraries=pg_stat_statements", "-c", "logging_collector=off", "-c",
-		"log_destination=stderr",
+		"listen_addresses=", "-c",
+		/* Its folder lets in whom it shall. */
+		"unix_socket_permissions=0777", "-c", "password_encryption=scram-sha-256", "-c",
+		"autovacuum=on", "-c", "autovacuum_max_workers=4", "-c", "autovacuum_naptime=30s",
+		"-c", "shared_preload_libraries=pg_stat_statements", "-c", "logging_collector=off",
+		"-c", "log_destination=stderr",
 		/* A failed statement's parameters may hold what no log may. */
 		"-c", "log_parameter_max_length_on_error=0", "-c", "log_min_error_statement=panic",
 		"-c", "jit=off", "-c", "cluster_name=mortise", NULL };
@@ -409,22 +419,32 @@ static void on_exited(void *user, const struct process_exit *exit)
 	text_done(&how);
 }
 
-/* Wait until a login succeeds; *session is the caller's. */
+static void on_look(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* Wait until a login succeeds; *session is the caller's. Its log lines turn the loop, the last of
+ * them when it is ready; the timer does for a line that is lost. */
 static int await_answer(
 	struct postgres *p, const char *url, struct db_session **session, struct error *err)
 {
 	uint64_t until = clock_ns() + START_MS * CLOCK_NS_PER_MS;
 	struct error last = { 0 };
+	int rc;
 
-	while (clock_ns() < until) {
-		if (db_session_open(session, url, CONNECT_MS, &last) == 0)
-			return 0;
-		nap();
-		(void)uv_run(p->loop, UV_RUN_NOWAIT);
-		if (!p->process)
-			return error_set(
-				err, ERR_POSTGRES, "it ended while starting: %s", p->tail.data);
-	}
+	(void)uv_timer_start(&p->timer, on_look, LOOK_MS, LOOK_MS);
+	do {
+		rc = db_session_open(session, url, CONNECT_MS, &last);
+		if (rc == 0)
+			break;
+		(void)uv_run(p->loop, UV_RUN_ONCE);
+	} while (p->process && clock_ns() < until);
+	(void)uv_timer_stop(&p->timer);
+	if (rc == 0)
+		return 0;
+	if (!p->process)
+		return error_set(err, ERR_POSTGRES, "it ended while starting: %s", p->tail.data);
 	return error_set(
 		err, ERR_POSTGRES, "no answer within %d s: %s", START_MS / 1000, last.text);
 }

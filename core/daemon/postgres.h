@@ -1,7 +1,7 @@
 /* postgres.h - the embedded PostgreSQL: one command must be enough
  *
  * The distribution's server with a data folder of its own: Unix socket only,
- * SCRAM passwords, under the service user when the host runs as root. It dies
+ * SCRAM passwords, under the database user when the host runs as root. It dies
  * with the host; an end of its own is answered by a new start. Production names
  * a database instead. Knows no table. [loop thread]
  */

@@ -6,7 +6,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import BIN, descendants, eventually, processes
+from conftest import BIN, descendants, eventually, name_of, processes
 
 
 def test_up_down_up_leaves_nothing_behind(new_host):
@@ -91,3 +91,15 @@ def test_a_host_holds_nothing_of_its_starter_open(new_host):
     assert done.returncode == 0, done.stderr
     assert select.select([reader], [], [], 5)[0] and os.read(reader, 1) == b''
     os.close(reader)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='without root all processes have one user')
+def test_a_front_has_no_way_to_the_files_of_the_database(host):
+    def user(pid):
+        with open(f'/proc/{pid}/status') as status:
+            return int(next(line for line in status if line.startswith('Uid:')).split()[1])
+    owner = (host.data / 'pg').stat()
+    database = {user(pid) for pid in descendants(host.pid) if name_of(pid) == 'postgres'}
+    fronts = {user(pid) for pid in host.fronts()}
+    assert database == {owner.st_uid} and owner.st_mode & 0o77 == 0
+    assert len(fronts) == 1 and not fronts & {0, owner.st_uid}

@@ -123,3 +123,32 @@ TEST(daemon_data_folder__uids_of_workers_must_be_nobodys)
 	EXPECT_CONTAINS(err.text, "uid.base");
 	settings_done(&settings);
 }
+
+TEST(daemon_data_folder__the_database_and_the_fronts_are_two_users)
+{
+	CLEANUP(mem_freep) char *data = open_way();
+	struct data_folder folder;
+	struct settings settings;
+	struct error err = { 0 };
+
+	if (geteuid() != 0)
+		return;
+	settings_for(&settings, data);
+	EXPECT_OK(settings_set(&settings, "service.user", "no-such-user", &err), &err);
+	EXPECT_OK(settings_set(&settings, "database.user", "daemon", &err), &err);
+	EXPECT_OK(data_folder_open(&folder, &settings, &err), &err);
+	EXPECT_UINT(folder.database_uid, ==, 1);
+	EXPECT_UINT(folder.service_uid, >, settings.uid_base);
+	data_folder_close(&folder);
+	/* A cluster that is there keeps its owner; that of the fronts is refused. */
+	EXPECT_INT(mkdir("data/pg", 0700), ==, 0);
+	EXPECT_INT(chown("data/pg", 2, 2), ==, 0);
+	EXPECT_OK(data_folder_open(&folder, &settings, &err), &err);
+	EXPECT_UINT(folder.database_uid, ==, 2);
+	data_folder_close(&folder);
+	EXPECT_OK(settings_set(&settings, "service.user", "bin", &err), &err);
+	EXPECT_INT(data_folder_open(&folder, &settings, &err), ==, ERR_CONFIG);
+	EXPECT_CONTAINS(err.text, "'bin'");
+	EXPECT_CONTAINS(err.fix, "chown -R");
+	settings_done(&settings);
+}
