@@ -18,6 +18,7 @@ struct db_pool;
 struct error;
 struct http_request;
 struct principal;
+struct refusals;
 struct uv_loop_s;
 
 typedef void (*api_timer_cb)(void *user);
@@ -25,6 +26,7 @@ typedef void (*api_staged_cb)(void *user, const struct front_staged *message);
 /* err is NULL when it went well; both are borrowed until it returns. */
 typedef void (*api_call_cb)(void *user, const struct error *err, struct span json);
 typedef void (*api_key_ring_cb)(void *user, const struct error *err, struct span result);
+typedef void (*api_fetch_cb)(void *user, const struct fetch_result *result);
 
 struct api_host {
 	/* Call fire(user) once, ms from now. A number to stop it with; 0 is none. */
@@ -47,11 +49,20 @@ struct api_host {
 	 * made it. */
 	void (*key_ring)(void *host, enum key_ring_op op, struct span context, struct span data,
 		api_key_ring_cb done, void *user);
+	/* Ask another host, through mortise-fetch; the message is copied. A number to cancel it
+	 * with; done comes once, later, also after that. 0: nothing was started, err says why, and
+	 * done never comes. */
+	uint64_t (*fetch_http)(void *host, const struct fetch_http *message, api_fetch_cb done,
+		void *user, struct error *err);
+	uint64_t (*fetch_mail)(void *host, const struct fetch_mail *message, api_fetch_cb done,
+		void *user, struct error *err);
+	void (*fetch_cancel)(void *host, uint64_t fetch);
 };
 
 struct api_options {
 	struct uv_loop_s *loop;
 	struct db_pool *db;
+	struct hash_pool *passwords;
 	const char *environment;
 	const char *node;
 	const char *log_folder;   /* of the plugins' logs */
@@ -76,6 +87,9 @@ void api_serve(struct api *api, struct http_request *request, struct principal *
 
 /* A NOTIFY of the database. */
 void api_notify(struct api *api, struct span topic, struct span payload);
+
+/* Where the program notes what it refuses itself. */
+struct refusals *api_refusals(struct api *api);
 
 /* End the streams, so that their clients come back elsewhere. */
 void api_stop(struct api *api);

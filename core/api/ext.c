@@ -23,8 +23,10 @@ static const struct {
 	int (*start)(struct ext_work *work, struct error *err);
 } starts[] = {
 	{ "catalog/1", ext_catalog_start },
+	{ "fetch/1", ext_fetch_start },
 	{ "identity/1", ext_identity_start },
 	{ "kv/1", ext_kv_start },
+	{ "secret/1", ext_secret_start },
 };
 
 static const struct ext_schema *find_schema(struct span extension)
@@ -45,7 +47,16 @@ static const struct ext_method *find_method(const struct ext_schema *schema, str
 
 bool ext_is_ours(struct span extension)
 {
-	return find_schema(extension) != NULL;
+	const struct ext_schema *schema = find_schema(extension);
+
+	return schema && !schema->by_plugin;
+}
+
+bool ext_is_lent(struct span extension)
+{
+	const struct ext_schema *schema = find_schema(extension);
+
+	return schema && schema->by_plugin;
 }
 
 bool ext_is_mutating(struct span extension, struct span method)
@@ -395,6 +406,7 @@ static struct ext_work *work_new(struct api *api, const struct ext_call *call)
 	work->context.user_id = span_of(work->who->user_id);
 	work->context.plugin = work->installation;
 	work->context.environment = span_of(api->environment);
+	work->deadline_ns = call->deadline_ns;
 	return work;
 }
 
@@ -410,25 +422,50 @@ static int parse(struct span text, const struct ext_method *method, json_t **out
 	return rc < 0 ? rc : check_object(method->params, *out, &at, err);
 }
 
-int ext_call_start(struct api *api, const struct ext_call *call, ext_done_cb done, void *user,
+/* The method and its parameters, which are the caller's to release. */
+static int check_call(const struct ext_call *call, const struct ext_method **method, json_t **json,
 	struct error *err)
 {
 	const struct ext_schema *schema = find_schema(call->extension);
-	const struct ext_method *method = schema ? find_method(schema, call->method) : NULL;
+	const struct ext_method *m = schema ? find_method(schema, call->method) : NULL;
+	int rc;
+
+	if (!m)
+		return error_set(err, ERR_UNSUPPORTED, "there is no method '%.*s' of '%.*s'",
+			SPAN_ARG(call->method), SPAN_ARG(call->extension));
+	if (call->permissions) {
+		rc = check_rights(call, m, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (call->bytes.len > m->bytes_in)
+		return error_set(err, ERR_INVALID, "'%s' takes at most %llu bytes", m->name,
+			(unsigned long long)m->bytes_in);
+	rc = parse(call->json, m, json, err);
+	if (rc == 0)
+		*method = m;
+	return rc;
+}
+
+int ext_check_lent(const struct ext_call *call, struct error *err)
+{
 	CLEANUP(json_freep) json_t *json = NULL;
+	const struct ext_method *method;
+
+	ASSERT(ext_is_lent(call->extension));
+	return check_call(call, &method, &json, err);
+}
+
+int ext_call_start(struct api *api, const struct ext_call *call, ext_done_cb done, void *user,
+	struct ext_work **out, struct error *err)
+{
+	CLEANUP(json_freep) json_t *json = NULL;
+	const struct ext_method *method;
 	struct ext_work *work;
 	int rc;
 
-	if (!method)
-		return error_set(err, ERR_UNSUPPORTED, "there is no method '%.*s' of '%.*s'",
-			SPAN_ARG(call->method), SPAN_ARG(call->extension));
-	rc = check_rights(call, method, err);
-	if (rc < 0)
-		return rc;
-	if (call->bytes.len > method->bytes_in)
-		return error_set(err, ERR_INVALID, "'%s' takes at most %llu bytes", method->name,
-			(unsigned long long)method->bytes_in);
-	rc = parse(call->json, method, &json, err);
+	ASSERT(call->permissions);
+	rc = check_call(call, &method, &json, err);
 	if (rc < 0)
 		return rc;
 	work = work_new(api, call);
@@ -442,5 +479,13 @@ int ext_call_start(struct api *api, const struct ext_call *call, ext_done_cb don
 			rc = starts[i].start(work, err);
 	if (rc < 0)
 		work_free(work);
+	else if (out)
+		*out = work;
 	return rc;
+}
+
+void ext_call_cancel(struct ext_work *work)
+{
+	if (work->cancel)
+		work->cancel(work);
 }

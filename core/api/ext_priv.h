@@ -23,14 +23,27 @@ struct ext_work {
 	struct span installation;
 	struct span operation_key;
 	struct span bytes;
+	uint64_t deadline_ns;
 	struct text filters; /* of a list: what its cursor is bound to */
 	unsigned limit;
+	/* Of what may take long: hasten the end, which comes as ever. NULL: it is over soon. */
+	void (*cancel)(struct ext_work *work);
+	void *state; /* the method's own */
 };
 
 /* Start the work; 0, or why not. */
 int ext_catalog_start(struct ext_work *work, struct error *err);
+int ext_fetch_start(struct ext_work *work, struct error *err);
 int ext_identity_start(struct ext_work *work, struct error *err);
 int ext_kv_start(struct ext_work *work, struct error *err);
+int ext_secret_start(struct ext_work *work, struct error *err);
+
+/* Open a secret of the calling plugin. 0: done comes once, later, with a value that is wiped when
+ * it returns; work lives until then. ERR_NOT_FOUND: it is not set; ERR_SEALED: it does not open,
+ * which the audit trail says too. */
+typedef void (*ext_secret_cb)(void *user, const struct error *err, struct span value);
+int ext_secret_open(
+	struct ext_work *work, struct span name, ext_secret_cb done, void *user, struct error *err);
 
 /* The end, in one of these forms; work is gone after. result is taken over. */
 void ext_fail(struct ext_work *work, const struct error *err);

@@ -5,6 +5,9 @@
 static const char *const values_0[] = { "service", "website", "library", "application", "tool", "infrastructure", NULL };
 static const char *const values_1[] = { "experimental", "development", "staging", "production", "deprecated", NULL };
 static const char *const values_2[] = { "depends_on", "consumed_by", "provides_api", "consumes_api", "deployed_with", "owned_by", "part_of", NULL };
+static const char *const values_3[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", NULL };
+static const char *const values_4[] = { "required", "offered", NULL };
+static const char *const values_5[] = { "email", "sms", NULL };
 
 static const struct ext_field catalog_entity[] = {
 	{ "key", EXT_TYPE_STRING, true, 0, 512, 0, NULL, NULL },
@@ -91,6 +94,47 @@ static const struct ext_method catalog_methods[] = {
 	{ .name = NULL },
 };
 
+static const struct ext_field fetch_header[] = {
+	{ "name", EXT_TYPE_STRING, true, 0, 100, 0, NULL, NULL },
+	{ "value", EXT_TYPE_STRING, false, 0, 8192, 0, NULL, NULL },
+	{ "secret", EXT_TYPE_STRING, false, 0, 64, 0, NULL, NULL },
+	{ .name = NULL },
+};
+
+static const struct ext_field fetch_params_request[] = {
+	{ "url", EXT_TYPE_STRING, false, 0, 4096, 0, NULL, NULL },
+	{ "url_config", EXT_TYPE_STRING, false, 0, 100, 0, NULL, NULL },
+	{ "path", EXT_TYPE_STRING, false, 0, 4096, 0, NULL, NULL },
+	{ "method", EXT_TYPE_STRING, false, 0, 6, 0, values_3, NULL },
+	{ "headers", EXT_TYPE_LIST, false, 0, 50, 0, NULL, fetch_header },
+	{ "redirects", EXT_TYPE_UINT32, false, 0, 10, 0, NULL, NULL },
+	{ "timeout_ms", EXT_TYPE_UINT32, false, 1, 300000, 0, NULL, NULL },
+	{ "answer_bytes", EXT_TYPE_UINT32, false, 1, 16777216, 0, NULL, NULL },
+	{ .name = NULL },
+};
+
+static const struct ext_field fetch_params_mail[] = {
+	{ "url", EXT_TYPE_STRING, false, 0, 4096, 0, NULL, NULL },
+	{ "url_config", EXT_TYPE_STRING, false, 0, 100, 0, NULL, NULL },
+	{ "tls", EXT_TYPE_STRING, false, 0, 8, 0, values_4, NULL },
+	{ "username", EXT_TYPE_STRING, false, 0, 255, 0, NULL, NULL },
+	{ "password", EXT_TYPE_STRING, false, 0, 255, 0, NULL, NULL },
+	{ "password_secret", EXT_TYPE_STRING, false, 0, 64, 0, NULL, NULL },
+	{ "from", EXT_TYPE_STRING, true, 0, 254, 0, NULL, NULL },
+	{ "from_name", EXT_TYPE_STRING, false, 0, 100, 0, NULL, NULL },
+	{ "to", EXT_TYPE_STRINGS, true, 0, 50, 254, NULL, NULL },
+	{ "subject", EXT_TYPE_STRING, true, 0, 500, 0, NULL, NULL },
+	{ "text", EXT_TYPE_STRING, true, 0, 200000, 0, NULL, NULL },
+	{ "timeout_ms", EXT_TYPE_UINT32, false, 1, 300000, 0, NULL, NULL },
+	{ .name = NULL },
+};
+
+static const struct ext_method fetch_methods[] = {
+	{ "request", true, "fetch", "", fetch_params_request, 16777216, 16777216 },
+	{ "mail", true, "fetch", "", fetch_params_mail, 0, 0 },
+	{ .name = NULL },
+};
+
 static const struct ext_field identity_params_whoami[] = {
 	{ .name = NULL },
 };
@@ -148,9 +192,35 @@ static const struct ext_method kv_methods[] = {
 	{ .name = NULL },
 };
 
+static const struct ext_field notify_params_send[] = {
+	{ "channel", EXT_TYPE_STRING, true, 0, 5, 0, values_5, NULL },
+	{ "to", EXT_TYPE_STRING, true, 0, 254, 0, NULL, NULL },
+	{ "subject", EXT_TYPE_STRING, true, 0, 500, 0, NULL, NULL },
+	{ "text", EXT_TYPE_STRING, true, 0, 10000, 0, NULL, NULL },
+	{ .name = NULL },
+};
+
+static const struct ext_method notify_methods[] = {
+	{ "send", true, "notify", "", notify_params_send, 0, 0 },
+	{ .name = NULL },
+};
+
+static const struct ext_field secret_params_get[] = {
+	{ "name", EXT_TYPE_STRING, true, 0, 64, 0, NULL, NULL },
+	{ .name = NULL },
+};
+
+static const struct ext_method secret_methods[] = {
+	{ "get", false, "secret", "", secret_params_get, 0, 0 },
+	{ .name = NULL },
+};
+
 const struct ext_schema ext_schemas[] = {
-	{ "catalog/1", catalog_methods },
-	{ "identity/1", identity_methods },
-	{ "kv/1", kv_methods },
+	{ "catalog/1", false, catalog_methods },
+	{ "fetch/1", false, fetch_methods },
+	{ "identity/1", false, identity_methods },
+	{ "kv/1", false, kv_methods },
+	{ "notify/1", true, notify_methods },
+	{ "secret/1", false, secret_methods },
 	{ .extension = NULL },
 };

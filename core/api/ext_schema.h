@@ -47,6 +47,7 @@ struct ext_method {
 
 struct ext_schema {
 	const char *extension; /* "catalog/1" */
+	bool by_plugin; /* a plugin serves it, not the host */
 	const struct ext_method *methods; /* ends with a NULL name */
 };
 

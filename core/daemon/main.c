@@ -44,6 +44,7 @@ struct daemon {
 	uv_loop_t loop;
 	uv_signal_t signals[2];
 	struct key_ring *key_ring;
+	char *key_ring_path;
 	char *program; /* folder of the programs */
 	char *self;
 	struct postgres *postgres; /* NULL: the database is not ours */
@@ -204,7 +205,7 @@ static void on_database_state(bool connected, const struct error *reason, void *
 static int start_database(struct daemon *d, struct error *err)
 {
 	static const char *const channels[] = { "mortise_changes", "mortise_wishes",
-		"mortise_authority", "mortise_catalog", NULL };
+		"mortise_authority", "mortise_catalog", "mortise_key_ring", NULL };
 	const struct db_pool_options pool = { .url = d->urls.supervisor,
 		.application = "mortised",
 		.connections = POOL_CONNECTIONS,
@@ -250,8 +251,8 @@ static int start_supervisor(struct daemon *d, struct error *err)
 
 static int find_programs(struct daemon *d, struct error *err)
 {
-	static const char *const programs[] = { "mortise-front", "mortise-worker",
-		"mortise-stage" };
+	static const char *const programs[] = { "mortise-front", "mortise-worker", "mortise-stage",
+		"mortise-fetch" };
 	char self[4096];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int rc = 0;
@@ -333,16 +334,17 @@ static void set_signals(struct daemon *d)
 	}
 }
 
+/* A database that has had a ring has to be given that one, so database_prepare() makes the first.
+ */
 static int open_key_ring(struct daemon *d, struct error *err)
 {
 	const char *setting = d->options.settings.key_ring;
-	CLEANUP(mem_freep)
-	char *path = setting[0] ? mem_strdup(setting) : mem_printf("%s/key-ring", d->folder.path);
-	int rc = key_ring_open(&d->key_ring, path, err);
+	int rc;
 
-	if (rc == ERR_NOT_FOUND)
-		rc = key_ring_make(&d->key_ring, path, err);
-	return rc;
+	d->key_ring_path =
+		setting[0] ? mem_strdup(setting) : mem_printf("%s/key-ring", d->folder.path);
+	rc = key_ring_open(&d->key_ring, d->key_ring_path, err);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static int start(struct daemon *d, struct error *err)
@@ -360,8 +362,16 @@ static int start(struct daemon *d, struct error *err)
 	if (rc == 0)
 		rc = start_postgres(d, &url, err);
 	if (rc == 0)
-		rc = database_prepare(&d->urls, url, &d->folder, d->postgres != NULL, d->key_ring,
-			tell_step, d, err);
+		rc = database_prepare(&d->urls, &d->key_ring,
+			&(struct database_options){ .owner_url = url,
+				.folder = &d->folder,
+				.embedded = d->postgres != NULL,
+				.key_ring_path = d->key_ring_path,
+				.step = tell_step,
+				.user = d },
+			err);
+	if (rc == 0 && d->options.settings.database_front[0])
+		rc = database_front_by(&d->urls, d->options.settings.database_front, err);
 	if (rc == 0)
 		rc = start_database(d, err);
 	if (rc == 0)
@@ -437,6 +447,7 @@ static int run(struct daemon *d)
 		(void)close(d->listeners[i]);
 	data_folder_close(&d->folder);
 	key_ring_free(d->key_ring);
+	mem_free(d->key_ring_path);
 	text_done(&d->bound);
 	mem_free(d->program);
 	mem_free(d->self);

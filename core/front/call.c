@@ -38,8 +38,9 @@ struct call {
 	uint64_t deadline_ns;
 	char trace[FRONT_REQUEST_ID_SIZE];
 	bool mutating;
-	bool at_work;        /* api or authority will call back */
-	struct link *server; /* the worker that serves it; NULL: none */
+	bool at_work;          /* api or authority will call back */
+	struct ext_work *work; /* of api's; NULL: none */
+	struct link *server;   /* the worker that serves it; NULL: none */
 	uint64_t served_id;
 	size_t served_size;
 	struct data_call message; /* a copy, while the subject is being found out */
@@ -155,6 +156,8 @@ static void on_deadline(uv_timer_t *timer)
 	ASSERT(call->magic == CALL_MAGIC);
 	tell_server_gone(call, ERR_DEADLINE);
 	leave_server(call);
+	if (call->work)
+		ext_call_cancel(call->work);
 	if (call->at_work && call->mutating)
 		(void)error_set(
 			&err, ERR_UNKNOWN, "the deadline passed while it may have been done");
@@ -173,25 +176,31 @@ static void on_done(void *user, int rc, struct span text, struct span json, stru
 
 	ASSERT(call->magic == CALL_MAGIC);
 	call->at_work = false;
+	call->work = NULL;
 	answer(call, rc, text, json, bytes);
 	free_if_over(call);
 }
 
-static int start_ours(struct call *call, const struct data_call *message, struct error *err)
+static struct ext_call describe(const struct call *call, const struct data_call *message)
 {
-	struct ext_call ext = {
+	return (struct ext_call){
 		.extension = message->extension,
 		.method = message->method,
 		.json = message->json,
 		.bytes = message->bytes,
 		.operation_key = message->operation_key,
 		.who = call->who,
-		.installation = span_of(call->caller->installation),
-		.permissions = call->caller->permissions,
+		.installation = call->caller ? span_of(call->caller->installation) : SPAN_NONE,
+		.permissions = call->caller ? call->caller->permissions : NULL,
 		.request_id = span_of(call->trace),
 		.deadline_ns = call->deadline_ns,
 	};
-	int rc = ext_call_start(call->front->api, &ext, on_done, call, err);
+}
+
+static int start_ours(struct call *call, const struct data_call *message, struct error *err)
+{
+	struct ext_call ext = describe(call, message);
+	int rc = ext_call_start(call->front->api, &ext, on_done, call, &call->work, err);
 
 	call->at_work = rc == 0;
 	call->mutating = ext_is_mutating(message->extension, message->method);
@@ -233,6 +242,13 @@ static int start_theirs(
 		.trace = span_of(call->trace),
 	};
 
+	if (ext_is_lent(message->extension)) {
+		struct ext_call ext = describe(call, message);
+		int rc = ext_check_lent(&ext, err);
+
+		if (rc < 0)
+			return rc;
+	}
 	if (link->served_out >= PROTOCOL_CALLS ||
 		link->served_bytes + call->size > PROTOCOL_CALL_WINDOW)
 		return error_set(
@@ -490,7 +506,9 @@ void call_cancel(struct call *call)
 {
 	struct error err;
 
-	/* What api does is short and perhaps done: its result is the answer. */
+	/* What api does may be done by now: its result is the answer. */
+	if (call->work)
+		ext_call_cancel(call->work);
 	if (!call->server)
 		return;
 	tell_server_gone(call, ERR_CANCELLED);
@@ -503,6 +521,8 @@ void call_cancel(struct call *call)
 void call_caller_lost(struct call *call)
 {
 	tell_server_gone(call, ERR_UNAVAIL);
+	if (call->work)
+		ext_call_cancel(call->work);
 	leave_server(call);
 	leave_caller(call);
 	free_if_over(call);

@@ -53,6 +53,10 @@ struct front {
 	struct map links;    /* "installation/generation" -> struct link */
 	struct slots asked;  /* what the supervisor owes an answer to */
 	struct slots timers;
+	char *fetch_path;              /* of the socket of mortise-fetch */
+	struct channel *fetch;         /* NULL: not connected */
+	struct slots fetches;          /* what it was asked and has not answered */
+	uint64_t fetch_bytes;          /* the bodies in them */
 	struct protocol_memory memory; /* of the message being handled */
 	struct text scratch;
 
@@ -114,6 +118,22 @@ void call_cancel(struct call *call);
 void call_caller_lost(struct call *call);
 /* The worker that serves the call answered, or is gone (message NULL). */
 void call_served(struct call *call, const struct data_on_call_result *message);
+
+/* ---- fetch.c: requests to other hosts -------------------------------------------------------- */
+
+/* As of struct api_host. */
+uint64_t fetch_start_http(struct front *front, const struct fetch_http *message, api_fetch_cb done,
+	void *user, struct error *err);
+uint64_t fetch_start_mail(struct front *front, const struct fetch_mail *message, api_fetch_cb done,
+	void *user, struct error *err);
+void fetch_cancel(struct front *front, uint64_t id);
+
+/* ---- refuse.c ---- */
+
+/* Answer with a problem, and note it for the audit trail when it is a refusal or a change that
+ * failed. who NULL: nobody; extra may be NULL. */
+void front_refuse(struct front *front, struct http_request *request, const struct principal *who,
+	struct span request_id, const struct error *err, const struct answer_extra *extra);
 
 /* ---- control.c: the channel to the supervisor ------------------------------------------------ */
 

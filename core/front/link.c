@@ -308,7 +308,7 @@ static const struct channel_events events = {
 	.on_close = on_close,
 };
 
-static int open_socket(const char *path, struct error *err)
+int link_open_socket(const char *path, struct error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
@@ -324,7 +324,7 @@ static int open_socket(const char *path, struct error *err)
 		int errnum = errno;
 
 		(void)close(fd);
-		return error_set_errno(err, errnum, "connect to the worker");
+		return error_set_errno(err, errnum, "connect to '%s'", path);
 	}
 	return fd;
 }
@@ -342,7 +342,7 @@ static void connect_now(struct link *link)
 	};
 	struct data_front hello = { .slot = front->slot };
 	struct error err;
-	int rc, fd = open_socket(link->path, &err);
+	int rc, fd = link_open_socket(link->path, &err);
 
 	rc = fd < 0 ? fd : channel_start(&link->channel, front->loop, fd, &config, &err);
 	if (rc < 0) {

@@ -1,4 +1,4 @@
-/* link_priv.h - what link.c shares with forward.c and call.c */
+/* link_priv.h - what link.c shares with forward.c, call.c and fetch.c */
 #ifndef MORTISE_FRONT_LINK_PRIV_H
 #define MORTISE_FRONT_LINK_PRIV_H
 
@@ -44,5 +44,8 @@ struct link {
 
 /* One piece of work less: a draining link may have drained. */
 void link_less(struct link *link);
+
+/* A socket that is connected to another process of ours, or an error. */
+int link_open_socket(const char *path, struct error *err);
 
 #endif

@@ -101,12 +101,32 @@ static void key_ring(void *host, enum key_ring_op op, struct span context, struc
 	control_key_ring(host, op, context, data, done, user);
 }
 
+static uint64_t fetch_http(void *host, const struct fetch_http *message, api_fetch_cb done,
+	void *user, struct error *err)
+{
+	return fetch_start_http(host, message, done, user, err);
+}
+
+static uint64_t fetch_mail(void *host, const struct fetch_mail *message, api_fetch_cb done,
+	void *user, struct error *err)
+{
+	return fetch_start_mail(host, message, done, user, err);
+}
+
+static void cancel_fetch(void *host, uint64_t id)
+{
+	fetch_cancel(host, id);
+}
+
 static const struct api_host api_host = {
 	.timer = start_timer,
 	.timer_stop = stop_timer,
 	.stage = stage,
 	.key_ring = key_ring,
 	.call = call,
+	.fetch_http = fetch_http,
+	.fetch_mail = fetch_mail,
+	.fetch_cancel = cancel_fetch,
 };
 
 /* ---- starting ----------------------------------------------------------------------------------
@@ -221,6 +241,7 @@ static int open_database(struct front *front, struct span url, struct error *err
 	struct db_pool_options options = {
 		.url = text,
 		.application = "mortise-front",
+		.pooler = front->settings.database_pooler,
 		.state = on_database,
 		.user = front,
 	};
@@ -239,6 +260,7 @@ int front_begin(
 	front->slot = message->slot;
 	front->environment = copy(message->environment);
 	front->node = copy(message->node);
+	front->fetch_path = copy(message->fetch);
 	if (rc == 0)
 		rc = admission_open(front, rate_fd, err);
 	if (rc == 0)
@@ -307,6 +329,7 @@ static int run(struct error *err)
 	map_init(&front.links);
 	slots_init(&front.asked);
 	slots_init(&front.timers);
+	slots_init(&front.fetches);
 	protocol_memory_init(&front.memory);
 	text_init(&front.scratch);
 	random_bytes(&front.boot, sizeof(front.boot));

@@ -137,6 +137,28 @@ void store_installations_list(struct db_pool *db, const struct db_context *conte
 			       .user = user });
 }
 
+static const struct db_statement installation_config = {
+	.name = "installation_config",
+	.sql = "SELECT CASE WHEN jsonb_typeof(config->$2) = 'string' THEN config->>$2 END "
+	       "FROM plugin_installations WHERE id = $1",
+	.params = 2,
+	.flags = DB_STATEMENT_READS,
+};
+
+void store_installation_config(struct db_pool *db, const struct db_context *context,
+	struct span installation_id, struct span name, store_text_cb done, void *user)
+{
+	const struct db_param params[] = { DB_TEXT(installation_id), DB_TEXT(name) };
+
+	store_send(db, &(struct store_query){ .statement = &installation_config,
+			       .context = context,
+			       .params = params,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &store_text,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
 static const struct db_statement installation_account = {
 	.name = "installation_account",
 	.sql = "SELECT id FROM users "

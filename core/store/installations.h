@@ -63,6 +63,11 @@ struct store_installations_filter {
 void store_installations_list(struct db_pool *db, const struct db_context *context,
 	const struct store_installations_filter *filter, store_installations_cb done, void *user);
 
+/* The string that an installation's configuration holds under a name; SPAN_NONE when that is none.
+ * ERR_NOT_FOUND: no such installation. [front, as its plugin] */
+void store_installation_config(struct db_pool *db, const struct db_context *context,
+	struct span installation_id, struct span name, store_text_cb done, void *user);
+
 /* The service account of an installation: its user id. ERR_NOT_FOUND. [supervisor] */
 void store_installation_account(
 	struct db_pool *db, struct span installation_id, store_text_cb done, void *user);

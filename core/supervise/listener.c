@@ -6,13 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/io.h"
 #include "base/mem.h"
 
-#define BACKLOG 1024
+#define BACKLOG       1024
+#define BACKLOG_LOCAL 64
 
 union address {
 	struct sockaddr any;
@@ -139,5 +142,31 @@ int listener_open(
 		return rc;
 	}
 	describe(&where, bound);
+	return 0;
+}
+
+int listener_open_local(int *out, const char *path, bool root, gid_t gid, struct error *err)
+{
+	CLEANUP(io_closep)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (fd == -1)
+		return error_set_errno(err, errno, "make a socket");
+	if (strlen(path) >= sizeof(address.sun_path))
+		return error_set(err, ERR_TOO_LARGE, "socket path '%s' is too long", path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	(void)unlink(path);
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == -1)
+		return error_set_errno(err, errno, "bind '%s'", path);
+	/* Connecting needs write permission on the socket, and the way to it. */
+	if (root && chown(path, (uid_t)-1, gid) == -1)
+		return error_set_errno(err, errno, "chown '%s'", path);
+	if (chmod(path, root ? 0660 : 0600) == -1)
+		return error_set_errno(err, errno, "chmod '%s'", path);
+	if (listen(fd, BACKLOG_LOCAL) == -1)
+		return error_set_errno(err, errno, "listen on '%s'", path);
+	*out = fd;
+	fd = -1;
 	return 0;
 }

@@ -1,12 +1,15 @@
-/* listener.h - the TCP sockets that fronts serve, kept by the supervisor
+/* listener.h - the sockets that our processes serve, made by the supervisor
  *
- * One SO_REUSEPORT socket per front slot, inherited by each successor in turn, so
- * that a dead front's queue is not reset. [main thread]
+ * One SO_REUSEPORT TCP socket per front slot, inherited by each successor in turn, so
+ * that a dead front's queue is not reset; Unix sockets for those that fronts speak to.
+ * [main thread]
  */
 #ifndef MORTISE_SUPERVISE_LISTENER_H
 #define MORTISE_SUPERVISE_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/text.h"
 
@@ -20,5 +23,9 @@ int listener_open(
 
 /* Is address of the right form? */
 int listener_check(const char *address, struct error *err);
+
+/* A Unix socket at path, in place of what was there. Who may connect: the group gid when we are
+ * root, else we alone. ERR_SYSTEM; ERR_TOO_LARGE: the path is too long for a socket. */
+int listener_open_local(int *out, const char *path, bool root, gid_t gid, struct error *err);
 
 #endif

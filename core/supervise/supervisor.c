@@ -32,6 +32,7 @@
 #define RENEWALS       3  /* in the time of a lease */
 #define DISK_SAMPLES   12 /* disk usage is walked each so many samples */
 #define RELEASE_MS     2000
+#define FETCH_STOP_MS  1000
 
 struct delay {
 	struct list link;
@@ -324,14 +325,16 @@ static const struct front_events front_events = {
 	.on_closed = on_front_closed,
 };
 
-/* Every setting but the owner's URL, which is a secret of ours. */
+/* Every setting but the URLs of the database and the proxy, which may hold passwords. */
 static void collect_settings(struct supervisor *s)
 {
 	struct setting setting;
 	char *value;
 
 	for (size_t i = 0; settings_at(s->o.settings, i, &setting, &value); i++) {
-		if (strcmp(setting.name, "database") == 0) {
+		if (strcmp(setting.name, "database") == 0 ||
+			strcmp(setting.name, "database.front") == 0 ||
+			strcmp(setting.name, "fetch.proxy") == 0) {
 			mem_free(value);
 			continue;
 		}
@@ -368,10 +371,44 @@ static void start_fronts(struct supervisor *s)
 			.environment = span_of(s->o.settings->environment),
 			.node = span_of(s->o.node),
 			.database = span_of(s->o.front_database),
-			.settings = { s->front_settings, (uint32_t)s->front_setting_count } };
+			.settings = { s->front_settings, (uint32_t)s->front_setting_count },
+			.fetch = span_of(fetch_path(s->fetch)) };
 		s->fronts[f] = front_new(s->loop, &options);
 		s->fronts_open++;
 	}
+}
+
+/* ---- requests to other hosts ---- */
+
+static void on_fetch_closed(void *user)
+{
+	struct supervisor *s = user;
+
+	s->fetch = NULL;
+	supervisor_closing_step(s);
+}
+
+static int start_fetch(struct supervisor *s, struct error *err)
+{
+	const struct settings *settings = s->o.settings;
+	const struct fetch_options options = { .program = s->fetch_program,
+		.folder = s->worker_sockets,
+		.rights = { .shim = s->o.shim,
+			.change = s->o.root,
+			.uid = (uid_t)settings->uid_base + SUPERVISOR_UID_FETCH,
+			.gid = (gid_t)settings->uid_base + SUPERVISOR_UID_FETCH,
+			.death_signal = SIGKILL },
+		.front_gid = s->o.service_gid,
+		.start = { .transfers = (uint32_t)settings->fetch_transfers,
+			.plugin_transfers = (uint32_t)settings->fetch_plugin_transfers,
+			.proxy = span_of(settings->fetch_proxy),
+			.no_proxy = span_of(settings->fetch_no_proxy),
+			.authorities = span_of(settings->fetch_authorities) },
+		.silence_ms = (uint32_t)settings->front_silence_ms,
+		.on_closed = on_fetch_closed,
+		.user = s };
+
+	return fetch_open(&s->fetch, s->loop, &options, err);
 }
 
 static void lease(struct supervisor *s, bool anew);
@@ -399,6 +436,10 @@ void supervisor_notify(struct supervisor *s, struct span channel, struct span pa
 		lifecycle_ends(s->lifecycle, (int64_t)number))
 		/* Its routes are not everywhere yet; on_change_ended() tells. */
 		return;
+	if (span_is(channel, "mortise_key_ring")) {
+		rotation_ring(s->rotation);
+		return;
+	}
 	tell_fronts(s, channel, payload);
 	if (change || wish)
 		lifecycle_wake(s->lifecycle, wish);
@@ -414,6 +455,8 @@ void supervisor_look(struct supervisor *s)
 {
 	if (!s->closing)
 		lifecycle_wake(s->lifecycle, true);
+	if (!s->closing)
+		rotation_ring(s->rotation);
 }
 
 /* ---- hooks of the lifecycle ---- */
@@ -946,12 +989,19 @@ int supervisor_start(struct supervisor **out, struct uv_loop_s *loop,
 	list_init(&s->running);
 	list_init(&s->waiters);
 	text_init(&s->metrics);
+	s->fetch_program = mem_printf("%s/mortise-fetch", options->program);
+	s->worker_sockets = mem_printf("%s/workers", options->run);
 	rc = make_counters(s, err);
 	if (rc == 0)
 		rc = package_store_open(&s->store, options->data, err);
+	if (rc == 0)
+		rc = start_fetch(s, err);
 	if (rc < 0) {
 		io_closep(&s->counters);
+		package_store_free(s->store);
 		text_done(&s->metrics);
+		mem_free(s->fetch_program);
+		mem_free(s->worker_sockets);
 		mem_free(s);
 		return rc;
 	}
@@ -964,6 +1014,8 @@ int supervisor_start(struct supervisor **out, struct uv_loop_s *loop,
 	s->uploads = uploads_new(s);
 	s->trust = trust_new(s);
 	s->jobs = jobs_new(s);
+	s->sealer = sealer_new(s);
+	s->rotation = rotation_new(s);
 	s->on_lease_timer = on_lease_timer;
 	(void)uv_timer_init(loop, &s->sample_timer);
 	(void)uv_timer_init(loop, &s->lease_timer);
@@ -1029,11 +1081,15 @@ void supervisor_closing_step(struct supervisor *s)
 		return;
 	if (s->fronts_open > 0 && !s->fast)
 		return;
+	/* Whoever could want an answer of it is gone. */
+	if (s->fetch)
+		fetch_close(s->fetch, s->fast ? 0 : FETCH_STOP_MS);
 	each_running(r, s) running_stop(r, NULL, NULL);
 	if (s->fast)
 		each_running(r, s) running_kill(r);
-	if (s->fronts_open > 0 || !list_empty(&s->running) || !uploads_close(s->uploads) ||
-		!list_empty(&s->delays) || s->walking || trust_busy(s->trust))
+	if (s->fronts_open > 0 || s->fetch || !list_empty(&s->running) ||
+		!uploads_close(s->uploads) || !list_empty(&s->delays) || s->walking ||
+		trust_busy(s->trust) || rotation_busy(s->rotation))
 		return;
 	release_node(s);
 }
@@ -1047,6 +1103,7 @@ void supervisor_close(struct supervisor *s, bool fast)
 		s->closing = true;
 		lifecycle_stop(s->lifecycle);
 		jobs_close(s->jobs);
+		sealer_close(s->sealer);
 		(void)uv_timer_stop(&s->sample_timer);
 		(void)uv_timer_stop(&s->lease_timer);
 		(void)uv_timer_stop(&s->mirror_timer);
@@ -1068,10 +1125,13 @@ void supervisor_free(struct supervisor *s)
 	mem_free(s->front_settings);
 	uploads_free(s->uploads);
 	trust_free(s->trust);
+	rotation_free(s->rotation);
 	lifecycle_free(s->lifecycle);
 	package_store_free(s->store);
 	io_closep(&s->counters);
 	text_done(&s->metrics);
 	mem_free(s->stage_program);
+	mem_free(s->fetch_program);
+	mem_free(s->worker_sockets);
 	mem_free(s);
 }

@@ -21,6 +21,8 @@ struct supervisor; /* opaque */
 struct uv_loop_s;
 
 #define SUPERVISOR_FRONTS_MAX 64
+/* Users of our own, counted from the setting 'uid.base': stage's, then those of workers, then: */
+#define SUPERVISOR_UID_FETCH 100000
 
 /* All of it outlives the supervisor. */
 struct supervisor_options {

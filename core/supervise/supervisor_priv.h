@@ -9,13 +9,16 @@
 #include "lifecycle/lifecycle.h"
 #include "store/instances.h"
 #include "store/store.h"
+#include "supervise/fetch.h"
 #include "supervise/front.h"
 #include "supervise/stage.h"
 #include "supervise/supervisor.h"
 
 struct jobs;
 struct package_store;
+struct rotation;
 struct running;
+struct sealer;
 struct trust;
 struct uploads;
 
@@ -35,6 +38,7 @@ struct supervisor {
 	struct list delays; /* calls of supervisor_after() */
 	struct list running;
 
+	struct fetch *fetch; /* NULL once it is closed */
 	struct front *fronts[SUPERVISOR_FRONTS_MAX];
 	uint64_t acked[SUPERVISOR_FRONTS_MAX]; /* the table that a front has */
 	int counters;                          /* memory that they share */
@@ -60,10 +64,14 @@ struct supervisor {
 	bool lease_failed; /* said once, not per try */
 	bool released;
 	char *stage_program;
+	char *fetch_program;
+	char *worker_sockets; /* folder */
 
 	struct uploads *uploads;
 	struct trust *trust;
 	struct jobs *jobs;
+	struct sealer *sealer;
+	struct rotation *rotation;
 	bool rows_known; /* after the first pass: the store is swept, fronts get tables */
 	bool ready;
 	bool closing;
@@ -132,9 +140,22 @@ void trust_read(struct trust *t, lifecycle_done_cb done, void *arg);
 bool trust_busy(const struct trust *t);
 void trust_describe(const struct trust *t, struct stage_package *out);
 
+/* ---- rotation.c: the key ring follows the rows ---- */
+
+struct rotation *rotation_new(struct supervisor *s);
+void rotation_ring(struct rotation *r); /* the database's doorbell */
+/* The file is at work: whatever closes waits for that. */
+bool rotation_busy(const struct rotation *r);
+void rotation_free(struct rotation *r);
+
 /* ---- jobs.c: the database's housekeeping ---- */
 
 struct jobs *jobs_new(struct supervisor *s);
 void jobs_close(struct jobs *j);
+
+/* ---- audit_sealer.c: the audit trail's chain ---- */
+
+struct sealer *sealer_new(struct supervisor *s);
+void sealer_close(struct sealer *a);
 
 #endif

@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -18,10 +15,10 @@
 #include "base/mem.h"
 #include "channel/channel.h"
 #include "supervise/child.h"
+#include "supervise/listener.h"
 #include "supervise/plugin_log.h"
 
 #define WORKER_MAGIC     0x6b726f77u
-#define LISTEN_BACKLOG   64   /* fronts, and their successors */
 #define STOP_PATIENCE_MS 1000 /* behind the deadline that the worker was given */
 #define TEXT_MAX         512  /* of a worker's reason */
 #define FIELDS_MAX       32   /* of one log line */
@@ -353,33 +350,6 @@ static const struct child_events child_events = {
 	.on_end = on_end,
 };
 
-static int make_listener(
-	struct worker *w, const struct worker_options *o, int *out, struct error *err)
-{
-	CLEANUP(io_closep)
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (fd == -1)
-		return error_set_errno(err, errno, "make a socket");
-	if (strlen(w->path) >= sizeof(address.sun_path))
-		return error_set(err, ERR_TOO_LARGE, "socket path '%s' is too long", w->path);
-	memcpy(address.sun_path, w->path, strlen(w->path) + 1);
-	(void)unlink(w->path);
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) == -1)
-		return error_set_errno(err, errno, "bind '%s'", w->path);
-	/* Connecting needs write permission on the socket, and the way to it. */
-	if (o->root && chown(w->path, (uid_t)-1, o->front_gid) == -1)
-		return error_set_errno(err, errno, "chown '%s'", w->path);
-	if (chmod(w->path, o->root ? 0660 : 0600) == -1)
-		return error_set_errno(err, errno, "chmod '%s'", w->path);
-	if (listen(fd, LISTEN_BACKLOG) == -1)
-		return error_set_errno(err, errno, "listen on '%s'", w->path);
-	*out = fd;
-	fd = -1;
-	return 0;
-}
-
 static int make_box(struct worker *w, struct error *err)
 {
 	w->box_fd = memfd_create("mortise-black-box", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -429,7 +399,7 @@ int worker_begin(struct worker **out, struct uv_loop_s *loop, const struct worke
 	w->events = options->events;
 	w->user = options->user;
 	w->path = mem_printf("%s/%llx", options->folder, (unsigned long long)w->generation);
-	rc = make_listener(w, options, &listener, err);
+	rc = listener_open_local(&listener, w->path, options->root, options->front_gid, err);
 	if (rc == 0)
 		rc = make_box(w, err);
 	if (rc == 0)

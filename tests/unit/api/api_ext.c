@@ -28,7 +28,7 @@ static int start(const char *extension, const char *method, const char *json,
 	who->role = ROLE_ADMIN;
 	who->user_name = mem_strdup("ada");
 	scopes_init(&who->scopes, list, 1);
-	rc = ext_call_start(&api, &call, NULL, NULL, err);
+	rc = ext_call_start(&api, &call, NULL, NULL, NULL, err);
 	principal_unref(who);
 	return rc;
 }
@@ -120,7 +120,7 @@ TEST(api_ext__bytes_go_only_where_a_method_takes_them)
 		.request_id = SPAN("r"),
 	};
 
-	EXPECT_INT(ext_call_start(&api, &call, NULL, NULL, NULL), ==, ERR_INVALID);
+	EXPECT_INT(ext_call_start(&api, &call, NULL, NULL, NULL, NULL), ==, ERR_INVALID);
 	EXPECT_TRUE(ext_is_mutating(SPAN("kv/1"), SPAN("put")));
 	EXPECT_FALSE(ext_is_mutating(SPAN("kv/1"), SPAN("get")));
 	EXPECT_TRUE(ext_is_mutating(SPAN("other/1"), SPAN("get")));
