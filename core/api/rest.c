@@ -5,6 +5,7 @@
 
 #include "api/answer.h"
 #include "api/cursor.h"
+#include "api/refusals.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -19,7 +20,7 @@
 #define CALL_MAGIC 0x52455354u
 #define ETAG_HEX   32u
 
-const struct rest_route *const rest_tables[] = { rest_services_routes, rest_plugins_routes,
+const struct rest_route *const rest_tables[] = { rest_audit_routes, rest_services_routes, rest_plugins_routes,
 	rest_installations_routes, rest_logs_routes, rest_packages_routes, rest_changes_routes,
 	rest_keys_routes, rest_trust_routes, rest_whoami_routes, rest_usage_routes, NULL };
 
@@ -35,6 +36,7 @@ int api_new(struct api **out, const struct api_options *options, struct error *e
 	api->spool_folder = mem_strdup(options->spool_folder);
 	api->routes = routes_new();
 	api->follow = follow_new(options->db);
+	api->refusals = refusals_new(api);
 	list_init(&api->watches);
 	list_init(&api->streams);
 	for (const struct rest_route *const *table = rest_tables; rc == 0 && *table; table++)
@@ -55,6 +57,7 @@ void api_free(struct api *api)
 		return;
 	routes_free(api->routes);
 	follow_free(api->follow);
+	refusals_free(api->refusals);
 	mem_free(api->environment);
 	mem_free(api->node);
 	mem_free(api->log_folder);
@@ -102,8 +105,29 @@ static void answered(struct rest_call *call)
 	free_if_over(call);
 }
 
+/* What is refused or fails to change something goes into the audit trail. */
+static void note_refusal(struct rest_call *call, const struct error *err)
+{
+	refusals_note(call->api->refusals, &(struct refusal){
+						   .request = call->request,
+						   .who = call->who,
+						   .action = access_rule(call->route->rule.action)->name,
+						   .route = call->route->pattern,
+						   .object = span_of(call->plugin),
+						   .address = span_of(call->peer),
+						   .request_id = span_of(call->id),
+						   .err = err,
+					   });
+}
+
+struct refusals *api_refusals(struct api *api)
+{
+	return api->refusals;
+}
+
 void rest_problem(struct rest_call *call, const struct error *err)
 {
+	note_refusal(call, err);
 	answer_problem(call->request, err, span_of(call->id), NULL);
 	answered(call);
 }
@@ -113,6 +137,7 @@ void rest_problem_later(struct rest_call *call, const struct error *err, unsigne
 {
 	struct answer_extra extra = { .retry_after_s = retry_after_s };
 
+	note_refusal(call, err);
 	answer_problem(call->request, err, span_of(call->id), &extra);
 	answered(call);
 }
@@ -131,6 +156,7 @@ void rest_refuse(struct rest_call *call, int code, const char *text)
 	struct error err;
 
 	(void)error_set(&err, ERR_INVALID, "'%s' %s", pointer, detail);
+	note_refusal(call, &err);
 	answer_problem(call->request, &err, span_of(call->id), &extra);
 	answered(call);
 }

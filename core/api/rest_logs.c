@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/refusals.h"
 #include "api/rest_changes_priv.h"
 #include "api/rest_priv.h"
 #include "base/clock.h"
@@ -365,6 +366,7 @@ void api_stop(struct api *api)
 	api->stopping = true;
 	rest_changes_stop(api);
 	rest_logs_stop(api);
+	refusals_flush(api->refusals);
 }
 
 const struct rest_route rest_logs_routes[] = {

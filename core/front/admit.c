@@ -189,8 +189,8 @@ static void add_fields(
 	(void)http_request_add_field(request, SPAN("RateLimit"), span_of(value));
 }
 
-static void refuse_spent(struct http_request *request, const struct principal *who,
-	unsigned reset_s, struct span request_id)
+static void refuse_spent(struct front *front, struct http_request *request,
+	const struct principal *who, unsigned reset_s, struct span request_id)
 {
 	struct answer_extra extra = { .retry_after_s = reset_s };
 	struct error err;
@@ -198,7 +198,7 @@ static void refuse_spent(struct http_request *request, const struct principal *w
 	add_fields(request, who, 0, reset_s);
 	(void)error_set(&err, ERR_RATE, "the API key has %lld requests an hour, all used",
 		(long long)who->rate_limit);
-	answer_problem(request, &err, request_id, &extra);
+	front_refuse(front, request, who, request_id, &err, &extra);
 }
 
 static void waiter_free(struct waiter *w)
@@ -265,7 +265,7 @@ static enum rate_answer take(struct front *front, struct http_request *request,
 	if (answer == RATE_TAKEN)
 		add_fields(request, who, state.left, reset_s);
 	else if (answer == RATE_SPENT)
-		refuse_spent(request, who, reset_s, request_id);
+		refuse_spent(front, request, who, reset_s, request_id);
 	*extra = state.extra;
 	return answer;
 }
@@ -341,7 +341,8 @@ static void share_block(struct ask *ask, const struct store_rate *row)
 			continue;
 		}
 		if (w->request)
-			refuse_spent(w->request, w->who, reset_s, span_of(w->request_id));
+			refuse_spent(w->front, w->request, w->who, reset_s,
+					span_of(w->request_id));
 		waiter_free(w);
 	}
 }
@@ -391,7 +392,7 @@ void admit(struct front *front, struct http_request *request, struct principal *
 	if (!place_allowed(request, who, address)) {
 		(void)error_set(&err, ERR_KEY_PLACE,
 			"the API key may not be used from this address or origin");
-		answer_problem(request, &err, request_id, NULL);
+		front_refuse(front, request, who, request_id, &err, NULL);
 		return;
 	}
 	if (who->rate_limit > 0)

@@ -210,7 +210,7 @@ static void serve_plugin(struct front *front, struct http_request *request, stru
 			return;
 		}
 	}
-	answer_problem(request, &err, request_id, &extra);
+	front_refuse(front, request, who, request_id, &err, &extra);
 }
 
 static void log_request(const struct http_head *head, const struct principal *who, const char *peer,
@@ -272,7 +272,7 @@ static void on_principal(void *user, int rc, struct principal *who, const struct
 	if (w->request && rc == 0)
 		serve_as(w->front, w->request, who, span_of(w->request_id));
 	else if (w->request)
-		answer_problem(w->request, err, span_of(w->request_id), NULL);
+		front_refuse(w->front, w->request, NULL, span_of(w->request_id), err, NULL);
 	w->magic = 0;
 	mem_free(w);
 }
@@ -318,7 +318,7 @@ void serve_request(void *user, struct http_request *request)
 	key = key_of(head);
 	if (!key.data) {
 		(void)error_set(&err, ERR_AUTHENTICATION, "no API key came with the request");
-		answer_problem(request, &err, request_id, NULL);
+		front_refuse(front, request, NULL, request_id, &err, NULL);
 		return;
 	}
 	rc = authority_find(front->authority, key, &who);
@@ -328,6 +328,6 @@ void serve_request(void *user, struct http_request *request)
 		ask(front, request, key, request_id);
 	} else {
 		(void)error_set(&err, rc, "what came with the request is no API key");
-		answer_problem(request, &err, request_id, NULL);
+		front_refuse(front, request, NULL, request_id, &err, NULL);
 	}
 }

@@ -176,13 +176,16 @@ CREATE FUNCTION audit_insert(p_asker audit_asker, p_action text, p_resource_type
 	p_old jsonb, p_new jsonb, p_status text, p_error text, p_metadata jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
-	row_id bigint := nextval('audit_logs_id_seq');
+	row_id bigint;
 	known varchar := (SELECT id FROM users WHERE id = p_asker.user_id);
 	subject varchar := CASE WHEN p_resource_type = 'user' THEN p_resource_id
 		ELSE coalesce(p_new ->> 'user_id', p_old ->> 'user_id', known) END;
 	metadata jsonb := coalesce(audit_withhold(p_metadata), '{}');
 	resource_name text := left(p_resource_name, 255);
 BEGIN
+	-- In this order: the sealer (0028) relies on it.
+	PERFORM pg_current_xact_id();
+	row_id := nextval('audit_logs_id_seq');
 	IF p_asker.user_id IS NOT NULL AND known IS NULL THEN
 		metadata := metadata || jsonb_build_object('actor', p_asker.user_id);
 	END IF;

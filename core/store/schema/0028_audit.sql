@@ -19,6 +19,7 @@ CREATE TABLE audit_seals (
 	chain text NOT NULL REFERENCES audit_chains,
 	sequence bigint NOT NULL CHECK (sequence > 0),
 	row_id bigint NOT NULL,
+	horizon xid8 NOT NULL,
 	row_hash bytea NOT NULL CHECK (length(row_hash) = 32),
 	chain_hash bytea NOT NULL CHECK (length(chain_hash) = 32),
 	PRIMARY KEY (chain, sequence)
@@ -30,16 +31,22 @@ CREATE TRIGGER audit_chains_no_truncate BEFORE TRUNCATE ON audit_chains FOR EACH
 CREATE TRIGGER audit_seals_append_only BEFORE UPDATE OR DELETE ON audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
 CREATE TRIGGER audit_seals_no_truncate BEFORE TRUNCATE ON audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
 
--- How far sealing is, one row. All rows with xact < below are sealed, and of the others those up to (after_xact, after_id).
+-- How far sealing is, one row. A pass seals what lies below its horizon, in one or more batches. All rows with xact < below are sealed, and of
+-- the others those up to (after_xact, after_id). The ids of a later pass are higher than those of an earlier one: a row draws its id after its
+-- transaction got its number (audit_insert). A database that was restored from a dump counts transactions anew, so its horizon is below
+-- `below`; then the rows behind max_id are what is not sealed yet, and the horizon in the seals goes back once, for all to see.
 CREATE TABLE audit_sealer (
 	one boolean PRIMARY KEY DEFAULT true CHECK (one),
 	below xid8 NOT NULL DEFAULT '0',
 	after_xact xid8 NOT NULL DEFAULT '0',
 	after_id bigint NOT NULL DEFAULT 0,
+	max_id bigint NOT NULL DEFAULT 0,
 	chain text REFERENCES audit_chains, -- sealed last
 	sealed_at timestamptz
 );
 INSERT INTO audit_sealer DEFAULT VALUES;
+CREATE FUNCTION audit_sealer_state(s audit_sealer) RETURNS text
+LANGUAGE sql STABLE AS $$ SELECT concat_ws(' ', s.below, s.after_xact, s.after_id, s.max_id) $$;
 
 CREATE FUNCTION audit_chain_of(p_time timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -82,13 +89,13 @@ $$;
 
 -- ---- sealing: the supervisor ------------------------------------------------------------------------------------------------------------
 
--- What is to be sealed next, at most p_limit rows, with the state of sealing; one row with id NULL when there is nothing. No row at all
--- while another node holds the lease, which is of all environments.
-CREATE FUNCTION audit_unsealed(p_node text, p_token bigint, p_ttl interval, p_limit integer) RETURNS TABLE (below text, after_xact text,
-	after_id bigint, horizon text, chain text, r audit_text)
+-- What is to be sealed next, at most p_limit rows; one row with an r of NULLs when there is nothing. state: what audit_seal() goes on from;
+-- last_chain: sealed last. No row at all while another node holds the lease, which is one for all environments.
+CREATE FUNCTION audit_unsealed(p_node text, p_token bigint, p_ttl interval, p_limit integer) RETURNS TABLE (state text, horizon text,
+	last_chain text, chain text, r audit_text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-	state audit_sealer;
+	s audit_sealer;
 	v_horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
 BEGIN
 	PERFORM node_check(p_node, p_token);
@@ -100,18 +107,25 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	SELECT * INTO state FROM audit_sealer;
-	RETURN QUERY SELECT state.below::text, state.after_xact::text, state.after_id, v_horizon::text, audit_chain_of(a.created_at), audit_text_of(a)
-		FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT * FROM audit_logs l
-			WHERE l.xact >= state.below AND l.xact < v_horizon AND (l.xact, l.id) > (state.after_xact, state.after_id)
-			ORDER BY l.xact, l.id LIMIT p_limit) a ON true
-		ORDER BY a.xact, a.id;
+	SELECT * INTO s FROM audit_sealer;
+	IF v_horizon >= s.below THEN
+		RETURN QUERY SELECT audit_sealer_state(s), v_horizon::text, s.chain, audit_chain_of(a.created_at), audit_text_of(a)
+			FROM audit_logs a WHERE a.xact >= s.below AND a.xact < v_horizon AND (a.xact, a.id) > (s.after_xact, s.after_id)
+			ORDER BY a.xact, a.id LIMIT p_limit;
+	ELSE
+		RETURN QUERY SELECT audit_sealer_state(s), v_horizon::text, s.chain, audit_chain_of(a.created_at), audit_text_of(a)
+			FROM audit_logs a WHERE a.id > s.max_id AND (a.xact < v_horizon OR a.xact >= s.below)
+			ORDER BY a.id LIMIT p_limit;
+	END IF;
+	IF NOT FOUND THEN
+		RETURN QUERY SELECT audit_sealer_state(s), v_horizon::text, s.chain, NULL::text, NULL::audit_text;
+	END IF;
 END
 $$;
 
 -- The head of a chain, which begins here if there is none of that name: sequence 0 and no hash.
 CREATE FUNCTION audit_chain_head(p_node text, p_token bigint, p_chain text) RETURNS TABLE (name text, previous text, previous_sequence bigint,
-	previous_hash text, sequence bigint, chain_hash text)
+	previous_hash text, sequence bigint, row_id bigint, chain_hash text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
 	PERFORM node_check(p_node, p_token);
@@ -121,31 +135,36 @@ BEGIN
 			SELECT p_chain, s.chain, s.sequence, s.chain_hash FROM (SELECT 1) one
 			LEFT JOIN LATERAL (SELECT e.* FROM audit_seals e JOIN audit_sealer r ON r.chain = e.chain ORDER BY e.sequence DESC LIMIT 1) s ON true;
 	END IF;
-	RETURN QUERY SELECT c.name, c.previous, c.previous_sequence, encode(c.previous_hash, 'hex'), coalesce(s.sequence, 0), encode(s.chain_hash, 'hex')
+	RETURN QUERY SELECT c.name, c.previous, c.previous_sequence, encode(c.previous_hash, 'hex'), coalesce(s.sequence, 0), s.row_id,
+			encode(s.chain_hash, 'hex')
 		FROM audit_chains c
-		LEFT JOIN LATERAL (SELECT e.sequence, e.chain_hash FROM audit_seals e WHERE e.chain = c.name ORDER BY e.sequence DESC LIMIT 1) s ON true
+		LEFT JOIN LATERAL (SELECT e.sequence, e.row_id, e.chain_hash FROM audit_seals e WHERE e.chain = c.name ORDER BY e.sequence DESC LIMIT 1) s ON true
 		WHERE c.name = p_chain;
 END
 $$;
 
 -- Put the seals down and move on, if the state is still the one that they were made on: else nothing happens and the number is 0.
-CREATE FUNCTION audit_seal(p_node text, p_token bigint, p_below text, p_after_xact text, p_after_id bigint, p_new_below text, p_new_after_xact text,
-	p_new_after_id bigint, p_chains text[], p_sequences bigint[], p_row_ids bigint[], p_row_hashes text[], p_chain_hashes text[]) RETURNS integer
+-- p_full: more may be waiting below this horizon.
+CREATE FUNCTION audit_seal(p_node text, p_token bigint, p_state text, p_horizon text, p_full boolean, p_chains text[], p_sequences bigint[],
+	p_row_ids bigint[], p_xacts text[], p_row_hashes text[], p_chain_hashes text[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-	n integer;
+	n integer := cardinality(p_row_ids);
+	v_horizon xid8 := p_horizon::xid8;
 BEGIN
 	PERFORM node_check(p_node, p_token);
-	UPDATE audit_sealer SET below = p_new_below::xid8, after_xact = p_new_after_xact::xid8, after_id = p_new_after_id,
-		chain = coalesce(p_chains[cardinality(p_chains)], chain), sealed_at = now()
-	WHERE below = p_below::xid8 AND after_xact = p_after_xact::xid8 AND after_id = p_after_id;
+	UPDATE audit_sealer s SET chain = p_chains[n], sealed_at = now(),
+		max_id = greatest(s.max_id, (SELECT max(i) FROM unnest(p_row_ids) i)),
+		below = CASE WHEN NOT p_full THEN v_horizon WHEN s.below > v_horizon THEN s.below ELSE p_xacts[n]::xid8 END,
+		after_xact = CASE WHEN NOT p_full THEN '0' WHEN s.below > v_horizon THEN s.after_xact ELSE p_xacts[n]::xid8 END,
+		after_id = CASE WHEN NOT p_full THEN 0 WHEN s.below > v_horizon THEN s.after_id ELSE p_row_ids[n] END
+	WHERE audit_sealer_state(s) = p_state;
 	IF NOT FOUND THEN
 		RETURN 0;
 	END IF;
-	INSERT INTO audit_seals(chain, sequence, row_id, row_hash, chain_hash)
-		SELECT s.chain, s.sequence, s.row_id, decode(s.row_hash, 'hex'), decode(s.chain_hash, 'hex')
-		FROM unnest(p_chains, p_sequences, p_row_ids, p_row_hashes, p_chain_hashes) s(chain, sequence, row_id, row_hash, chain_hash);
-	GET DIAGNOSTICS n = ROW_COUNT;
+	INSERT INTO audit_seals(chain, sequence, row_id, horizon, row_hash, chain_hash)
+		SELECT u.chain, u.sequence, u.row_id, v_horizon, decode(u.row_hash, 'hex'), decode(u.chain_hash, 'hex')
+		FROM unnest(p_chains, p_sequences, p_row_ids, p_row_hashes, p_chain_hashes) u(chain, sequence, row_id, row_hash, chain_hash);
 	RETURN n;
 END
 $$;
@@ -186,14 +205,14 @@ END
 $$;
 
 -- Seals of a chain behind p_after, each with its row, or without one (id NULL) where there is none.
-CREATE FUNCTION audit_chain_page(p_chain text, p_after bigint, p_limit integer) RETURNS TABLE (sequence bigint, row_id bigint, row_hash text,
-	chain_hash text, r audit_text)
+CREATE FUNCTION audit_chain_page(p_chain text, p_after bigint, p_limit integer) RETURNS TABLE (sequence bigint, row_id bigint, horizon text,
+	row_hash text, chain_hash text, r audit_text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT SET plan_cache_mode = 'force_custom_plan' AS $$
 DECLARE
 	span record := audit_chain_range(p_chain);
 BEGIN
 	PERFORM audit_reader_check();
-	RETURN QUERY EXECUTE format('SELECT s.sequence, s.row_id, encode(s.row_hash, ''hex''), encode(s.chain_hash, ''hex''), a.r FROM
+	RETURN QUERY EXECUTE format('SELECT s.sequence, s.row_id, s.horizon::text, encode(s.row_hash, ''hex''), encode(s.chain_hash, ''hex''), a.r FROM
 		(SELECT * FROM audit_seals WHERE chain = $1 AND sequence > $2 ORDER BY sequence LIMIT $3) s
 		LEFT JOIN LATERAL (SELECT l.r, l.id FROM %s l
 			WHERE l.id = s.row_id AND audit_chain_of(l.created_at) = $1) a ON true
@@ -209,8 +228,8 @@ DECLARE
 	span record := audit_chain_range(p_chain);
 BEGIN
 	PERFORM audit_reader_check();
-	RETURN QUERY EXECUTE format('SELECT l.id, l.created_at, l.action::text, l.xact < s.below OR l.xact >= pg_snapshot_xmax(pg_current_snapshot())
-			OR (l.xact, l.id) <= (s.after_xact, s.after_id)
+	RETURN QUERY EXECUTE format('SELECT l.id, l.created_at, l.action::text, pg_snapshot_xmin(pg_current_snapshot()) >= s.below
+			AND (l.xact < s.below OR (l.xact, l.id) <= (s.after_xact, s.after_id) OR l.xact >= pg_snapshot_xmax(pg_current_snapshot()))
 		FROM %s l, audit_sealer s WHERE audit_chain_of(l.created_at) = $1 AND l.id > $2
 			AND NOT EXISTS (SELECT 1 FROM audit_seals e WHERE e.chain = $1 AND e.row_id = l.id)
 		ORDER BY l.id LIMIT $3', audit_source(span.from_time, span.to_time)) USING p_chain, p_after, p_limit;
