@@ -22,7 +22,7 @@
 
 const struct rest_route *const rest_tables[] = { rest_audit_routes, rest_services_routes, rest_plugins_routes,
 	rest_installations_routes, rest_logs_routes, rest_packages_routes, rest_changes_routes,
-	rest_keys_routes, rest_trust_routes, rest_whoami_routes, rest_usage_routes, NULL };
+	rest_keys_routes, rest_trust_routes, rest_whoami_routes, rest_usage_routes, rest_settings_routes, NULL };
 
 int api_new(struct api **out, const struct api_options *options, struct error *err)
 {

@@ -95,7 +95,7 @@ struct rest_route {
 extern const struct rest_route rest_services_routes[], rest_plugins_routes[],
 	rest_installations_routes[], rest_logs_routes[], rest_packages_routes[],
 	rest_changes_routes[], rest_keys_routes[], rest_trust_routes[], rest_whoami_routes[],
-	rest_usage_routes[], rest_audit_routes[];
+	rest_usage_routes[], rest_settings_routes[], rest_audit_routes[];
 
 /* All of them, NULL at the end. */
 extern const struct rest_route *const rest_tables[];

@@ -21,6 +21,7 @@ static const struct {
 	{ "The host", cli_host_commands },
 	{ "Plugins", cli_plugin_commands },
 	{ "Changes", cli_change_commands },
+	{ "Settings", cli_setting_commands },
 	{ "Usage", cli_top_commands },
 	{ "The catalog", cli_service_commands },
 	{ "Packages", cli_package_commands },
