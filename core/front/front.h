@@ -20,6 +20,7 @@
 #include "base/slots.h"
 #include "channel/protocol.h"
 
+struct answer_extra;
 struct admission;
 struct authority;
 struct channel;
