@@ -13,6 +13,7 @@
 #include "cli/change.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/plugin.h"
 #include "codec/json.h"
 
 #define SHOWN_KEY_DIGITS 8
@@ -104,7 +105,7 @@ static int plugin_install(struct cli *cli, struct error *err)
 }
 
 /* /v1/<collection>/<publisher>/<plugin><suffix>; a short name is looked up. */
-static int plugin_path(
+int plugin_path(
 	struct cli *cli, const char *collection, const char *suffix, char **out, struct error *err)
 {
 	CLEANUP(json_freep) json_t *list = NULL;

@@ -20,11 +20,13 @@ static const struct {
 } groups[] = {
 	{ "The host", cli_host_commands },
 	{ "Plugins", cli_plugin_commands },
+	{ "Secrets of plugins", cli_secret_commands },
 	{ "Changes", cli_change_commands },
 	{ "Settings", cli_setting_commands },
 	{ "Usage", cli_top_commands },
 	{ "The catalog", cli_service_commands },
 	{ "Packages", cli_package_commands },
+	{ "Master keys", cli_key_ring_commands },
 	{ "Signing keys", cli_key_commands },
 	{ "Trust", cli_trust_commands },
 	{ "API keys", cli_api_key_commands },

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/log.h"
@@ -13,6 +14,7 @@
 #include "daemon/data_folder.h"
 #include "db/session.h"
 #include "identity/key.h"
+#include "store/key_ring.h"
 #include "store/migrate.h"
 #include "supervise/key_ring.h"
 
@@ -115,6 +117,27 @@ void database_urls_done(struct database_urls *urls)
 	urls->front = urls->supervisor = NULL;
 }
 
+int database_front_by(struct database_urls *urls, const char *url, struct error *err)
+{
+	size_t begin, len, login, login_len;
+	char *front;
+
+	if (!find_user(url, &begin, &len) || names_login(url)) {
+		(void)error_set(err, ERR_CONFIG,
+			"setting 'database.front': not a URL that the fronts' login can be put "
+			"into");
+		return error_fix(err, "write it as postgresql://HOST:PORT/DATABASE");
+	}
+	if (!find_user(urls->front, &login, &login_len))
+		BUG("our own URL has no login");
+	front = mem_printf("%.*s%.*s@%s", (int)begin, url, (int)login_len, urls->front + login,
+		url + begin + len + (len ? 1 : 0));
+	mem_wipe(urls->front, strlen(urls->front));
+	mem_free(urls->front);
+	urls->front = front;
+	return 0;
+}
+
 /* ---- the first administrator ---- */
 
 /* The key goes into the database first: a crash between the two leaves no file, and the next start
@@ -160,43 +183,86 @@ static void on_migration(const struct store_migration *migration, void *user)
 	log_info("migration", LOG_STR("name", migration->name));
 }
 
-int database_prepare(struct database_urls *out, const char *owner_url,
-	const struct data_folder *folder, bool embedded, struct key_ring *ring,
-	database_step_cb step, void *user, struct error *err)
+/* [{"id","fingerprint","retired"}], oldest first. */
+static void describe_ring(const struct key_ring *ring, struct text *out)
+{
+	for (size_t i = 0; i < key_ring_count(ring); i++) {
+		struct key_ring_entry key;
+
+		key_ring_entry(ring, i, &key);
+		text_printf(out, "%s{\"id\":\"%s\",\"fingerprint\":\"%s\",\"retired\":%s}",
+			i ? "," : "[", key.id, key.fingerprint, key.retired ? "true" : "false");
+	}
+	text_append_char(out, ']');
+}
+
+static int settle_ring(
+	struct key_ring **ring, struct db_session *s, const char *path, struct error *err)
+{
+	CLEANUP(mem_freep) char *current = NULL;
+	struct text keys;
+	bool known;
+	int rc = store_key_ring_known(s, &known, err);
+
+	if (rc == 0 && known && !*ring)
+		return error_set(err, ERR_KEY_RING_OTHER,
+			"there is no key ring '%s', and secrets of this database are sealed with "
+			"one",
+			path);
+	if (rc == 0 && !*ring)
+		rc = key_ring_make(ring, path, err);
+	if (rc < 0)
+		return rc;
+	text_init(&keys);
+	describe_ring(*ring, &keys);
+	rc = store_key_ring_settle(s, text_span(&keys), &current, err);
+	text_done(&keys);
+	return rc < 0 ? error_wrap(err, "'%s'", path) : key_ring_use(*ring, span_of(current), err);
+}
+
+static void say_what_failed(const struct db_session *s, int rc, struct error *err)
+{
+	if (s && db_session_detail(s)[0])
+		log_error("database", LOG_STR("detail", db_session_detail(s)));
+	(void)error_wrap(err, "database");
+	if (rc == ERR_UNAVAIL)
+		(void)error_fix(err, "start that server, or correct the URL of --database "
+				     "(MORTISE_DATABASE)");
+}
+
+int database_prepare(struct database_urls *out, struct key_ring **ring,
+	const struct database_options *options, struct error *err)
 {
 	CLEANUP(db_session_freep) struct db_session *s = NULL;
-	struct progress progress = { step, user, 0 };
+	struct progress progress = { options->step, options->user, 0 };
 	struct database_urls urls = { 0 };
 	size_t begin, len, count;
 	char text[64];
 	int rc;
 
-	if (!find_user(owner_url, &begin, &len) || names_login(owner_url)) {
+	if (!find_user(options->owner_url, &begin, &len) || names_login(options->owner_url)) {
 		(void)error_set(err, ERR_CONFIG,
 			"setting 'database': not a URL of the form that other logins follow from");
 		return error_fix(err, "write it as postgresql://USER:PASSWORD@HOST/DATABASE");
 	}
-	rc = db_session_open(&s, owner_url, CONNECT_MS, err);
+	rc = db_session_open(&s, options->owner_url, CONNECT_MS, err);
 	if (rc == 0)
 		rc = store_migrate(s, on_migration, &progress, err);
 	if (rc == 0)
-		rc = set_logins(&urls, s, owner_url, key_ring_login_secret(ring), err);
+		rc = settle_ring(ring, s, options->key_ring_path, err);
 	if (rc == 0)
-		rc = make_token(s, folder, embedded, err);
+		rc = set_logins(&urls, s, options->owner_url, key_ring_login_secret(*ring), err);
+	if (rc == 0)
+		rc = make_token(s, options->folder, options->embedded, err);
 	if (rc < 0) {
-		if (s && db_session_detail(s)[0])
-			log_error("database", LOG_STR("detail", db_session_detail(s)));
+		say_what_failed(s, rc, err);
 		database_urls_done(&urls);
-		(void)error_wrap(err, "database");
-		if (rc == ERR_UNAVAIL)
-			(void)error_fix(err, "start that server, or correct the URL of --database "
-					     "(MORTISE_DATABASE)");
 		return rc;
 	}
 	(void)store_migrations(&count);
 	(void)snprintf(
 		text, sizeof(text), "%zu migrations, %u of them new", count, progress.applied);
-	step("schema", text, user);
+	options->step("schema", text, options->user);
 	*out = urls;
 	return 0;
 }

@@ -92,7 +92,7 @@ CREATE INDEX idx_plugin_installations_health ON plugin_installations (health_sta
 CREATE TRIGGER plugin_installations_updated_at BEFORE UPDATE ON plugin_installations
 	FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 
--- Telemetry rewrites these rows every minute; only a wish moves the revision, and only a revision wakes anyone.
+-- Telemetry rewrites these rows every minute, a rotation seals the secrets anew; only a wish moves the revision, and only a revision wakes anyone.
 CREATE FUNCTION bump_revision() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
@@ -102,9 +102,9 @@ BEGIN
 END
 $$;
 CREATE TRIGGER plugin_installations_revision BEFORE UPDATE ON plugin_installations FOR EACH ROW
-	WHEN ((OLD.wished_version, OLD.wished_digest, OLD.installed_version, OLD.installed_digest, OLD.config, OLD.secrets, OLD.is_enabled,
+	WHEN ((OLD.wished_version, OLD.wished_digest, OLD.installed_version, OLD.installed_digest, OLD.config, OLD.is_enabled,
 			OLD.granted_permissions, OLD.health_check_url, OLD.uninstalled_at)
-		IS DISTINCT FROM (NEW.wished_version, NEW.wished_digest, NEW.installed_version, NEW.installed_digest, NEW.config, NEW.secrets, NEW.is_enabled,
+		IS DISTINCT FROM (NEW.wished_version, NEW.wished_digest, NEW.installed_version, NEW.installed_digest, NEW.config, NEW.is_enabled,
 			NEW.granted_permissions, NEW.health_check_url, NEW.uninstalled_at))
 	EXECUTE FUNCTION bump_revision();
 
