@@ -210,7 +210,7 @@ static const struct db_statement second_factor_confirm = {
 
 void store_second_factor_confirm(struct db_pool *db, const struct db_context *context,
 	struct span method, const struct store_second_factor_shown *shown, struct span backup,
-	store_number_cb done, void *user)
+	store_text_cb done, void *user)
 {
 	const struct db_param params[] = { DB_TEXT(method), DB_INT(shown->step),
 		store_text_or_null(shown->message), DB_TEXT(backup) };
@@ -219,7 +219,7 @@ void store_second_factor_confirm(struct db_pool *db, const struct db_context *co
 			       .context = context,
 			       .params = params,
 			       .rows = STORE_ROWS_ONE,
-			       .shape = &store_number,
+			       .shape = &store_text,
 			       .done = (store_fn)done,
 			       .user = user });
 }

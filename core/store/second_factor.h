@@ -107,11 +107,11 @@ void store_second_factor_enrol(struct db_pool *db, const struct db_context *cont
 void store_second_factor_enrolment(struct db_pool *db, const struct db_context *context,
 	struct span method, store_second_factor_tries_cb done, void *user);
 
-/* Make it count, with those backup codes (digests parted by blanks); 0: the code was wrong.
- * [front] */
+/* Make it count, with those backup codes (digests parted by blanks). The text is the asker's e-mail
+ * address; none: the code was wrong. [front] */
 void store_second_factor_confirm(struct db_pool *db, const struct db_context *context,
 	struct span method, const struct store_second_factor_shown *shown, struct span backup,
-	store_number_cb done, void *user);
+	store_text_cb done, void *user);
 
 /* Take it away, one's own (ERR_FACTOR_OWED) or as an administrator; the text is the user's e-mail
  * address, ERR_FACTOR_NONE when there was none. [front] */

@@ -315,9 +315,9 @@ BEGIN
 END
 $$;
 
--- The enrolment counts from here on, when its code was right: false when it was not. p_step: the step that the host found, 0 for none;
+-- The enrolment counts from here on, when its code was right: NULL when it was not, else whom to tell. p_step: the step that the host found, 0 for none;
 -- p_message: digests of a sent code; p_backup: digests of the new backup codes.
-CREATE FUNCTION second_factor_confirm(p_method text, p_step bigint, p_message text[], p_backup text[]) RETURNS boolean
+CREATE FUNCTION second_factor_confirm(p_method text, p_step bigint, p_message text[], p_backup text[]) RETURNS varchar
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	asker users := second_factor_asker();
@@ -340,7 +340,7 @@ BEGIN
 	IF proved IS NOT TRUE THEN
 		PERFORM audit_write('second_factor.enable', 'user', asker.id, asker.name, p_status => 'failure', p_error => 'the code is wrong',
 			p_new => jsonb_build_object('mfa_method', p_method));
-		RETURN false;
+		RETURN NULL;
 	END IF;
 	UPDATE users SET mfa_enabled = true, mfa_method = p_method, mfa_secret = e.secret, mfa_backup_codes = p_backup WHERE id = asker.id;
 	INSERT INTO second_factors(user_id, algorithm, digits, destination, last_step)
@@ -350,7 +350,7 @@ BEGIN
 	DELETE FROM second_factor_enrolments WHERE user_id = asker.id;
 	DELETE FROM second_factor_messages WHERE user_id = asker.id;
 	PERFORM second_factor_changed('second_factor.enable', asker, true, p_method);
-	RETURN true;
+	RETURN asker.email;
 END
 $$;
 
