@@ -45,6 +45,23 @@ static const struct ext_method *find_method(const struct ext_schema *schema, str
 	return NULL;
 }
 
+const struct ext_method *ext_find(struct span name)
+{
+	const struct ext_schema *schema;
+	struct span extension;
+
+	for (size_t i = name.len; i-- > 0;) {
+		if (name.data[i] != '.')
+			continue;
+		extension = (struct span){ name.data, i };
+		schema = find_schema(extension);
+		return schema ? find_method(schema,
+					(struct span){ name.data + i + 1, name.len - i - 1 })
+			      : NULL;
+	}
+	return NULL;
+}
+
 bool ext_is_ours(struct span extension)
 {
 	const struct ext_schema *schema = find_schema(extension);

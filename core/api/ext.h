@@ -35,6 +35,10 @@ struct ext_call {              /* borrowed until ext_call_start() returns */
 typedef void (*ext_done_cb)(
 	void *user, int rc, struct span text, struct span json, struct span bytes);
 
+struct ext_method;
+
+/* The method of "catalog/1.apply"; NULL: the host has none such. */
+const struct ext_method *ext_find(struct span name);
 /* Is it an extension of the host's own? */
 bool ext_is_ours(struct span extension);
 /* Might a call of it have changed something? True for what is not known. */

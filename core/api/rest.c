@@ -20,9 +20,28 @@
 #define CALL_MAGIC 0x52455354u
 #define ETAG_HEX   32u
 
-const struct rest_route *const rest_tables[] = { rest_audit_routes, rest_services_routes, rest_plugins_routes,
-	rest_installations_routes, rest_logs_routes, rest_packages_routes, rest_changes_routes,
-	rest_keys_routes, rest_trust_routes, rest_whoami_routes, rest_usage_routes, rest_settings_routes, NULL };
+const struct rest_route *const rest_tables[] = {
+	rest_access_routes,
+	rest_audit_routes,
+	rest_changes_routes,
+	rest_installations_routes,
+	rest_key_ring_routes,
+	rest_keys_routes,
+	rest_logs_routes,
+	rest_packages_routes,
+	rest_passwords_routes,
+	rest_plugins_routes,
+	rest_secrets_routes,
+	rest_services_routes,
+	rest_sessions_routes,
+	rest_settings_routes,
+	rest_teams_routes,
+	rest_trust_routes,
+	rest_usage_routes,
+	rest_users_routes,
+	rest_whoami_routes,
+	NULL,
+};
 
 int api_new(struct api **out, const struct api_options *options, struct error *err)
 {
@@ -76,6 +95,13 @@ static void free_if_over(struct rest_call *call)
 		call->state_free(call->state);
 	principal_unref(call->who);
 	json_decref(call->json);
+	/* It may have held a password. */
+	mem_wipe(call->body.data, call->body.len);
+	for (size_t i = 0; i < REST_COOKIES_MAX; i++) {
+		if (call->cookies[i])
+			mem_wipe(call->cookies[i], strlen(call->cookies[i]));
+		mem_free(call->cookies[i]);
+	}
 	text_done(&call->body);
 	call->magic = 0;
 	mem_free(call);
@@ -108,16 +134,17 @@ static void answered(struct rest_call *call)
 /* What is refused or fails to change something goes into the audit trail. */
 static void note_refusal(struct rest_call *call, const struct error *err)
 {
-	refusals_note(call->api->refusals, &(struct refusal){
-						   .request = call->request,
-						   .who = call->who,
-						   .action = access_rule(call->route->rule.action)->name,
-						   .route = call->route->pattern,
-						   .object = span_of(call->plugin),
-						   .address = span_of(call->peer),
-						   .request_id = span_of(call->id),
-						   .err = err,
-					   });
+	refusals_note(
+		call->api->refusals, &(struct refusal){
+					     .request = call->request,
+					     .who = call->who,
+					     .action = access_rule(call->route->rule.action)->name,
+					     .route = call->route->pattern,
+					     .object = span_of(call->plugin),
+					     .address = span_of(call->peer),
+					     .request_id = span_of(call->id),
+					     .err = err,
+				     });
 }
 
 struct refusals *api_refusals(struct api *api)
@@ -132,7 +159,6 @@ void rest_problem(struct rest_call *call, const struct error *err)
 	answered(call);
 }
 
-void rest_invalid(struct rest_call *call, const char *pointer, const char *detail)
 void rest_problem_later(struct rest_call *call, const struct error *err, unsigned retry_after_s)
 {
 	struct answer_extra extra = { .retry_after_s = retry_after_s };
@@ -150,6 +176,7 @@ void rest_refuse(struct rest_call *call, int code, const char *text)
 	rest_problem(call, &err);
 }
 
+void rest_invalid(struct rest_call *call, const char *pointer, const char *detail)
 {
 	struct problem_part part = { span_of(pointer), span_of(detail) };
 	struct answer_extra extra = { .parts = &part, .part_count = 1 };
@@ -159,6 +186,15 @@ void rest_refuse(struct rest_call *call, int code, const char *text)
 	note_refusal(call, &err);
 	answer_problem(call->request, &err, span_of(call->id), &extra);
 	answered(call);
+}
+
+static struct span trim_blanks(struct span s)
+{
+	while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
+		s = (struct span){ s.data + 1, s.len - 1 };
+	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
+		s.len--;
+	return s;
 }
 
 static void make_etag(const char *text, char etag[static ETAG_HEX + 3])
@@ -173,7 +209,7 @@ static void send_json(
 	struct rest_call *call, int status, const char *location, struct span link, json_t *json)
 {
 	const struct http_head *head = http_request_head(call->request);
-	struct http_answer_field fields[3];
+	struct http_answer_field fields[3 + REST_COOKIES_MAX];
 	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
 	char etag[ETAG_HEX + 3];
 	size_t n = 0;
@@ -186,10 +222,16 @@ static void send_json(
 		fields[n++] = (struct http_answer_field){ SPAN("Location"), span_of(location) };
 	if (link.len > 0)
 		fields[n++] = (struct http_answer_field){ SPAN("Link"), link };
-	if (http_method_safe(head->method) && status == 200) {
+	for (size_t i = 0; i < REST_COOKIES_MAX && call->cookies[i]; i++)
+		fields[n++] =
+			(struct http_answer_field){ SPAN("Set-Cookie"), span_of(call->cookies[i]) };
+	/* What a merge patch answers is what a GET would. */
+	if ((http_method_safe(head->method) || head->method == HTTP_METHOD_PATCH) &&
+		status == 200) {
 		make_etag(text, etag);
 		fields[n++] = (struct http_answer_field){ SPAN("ETag"), span_of(etag) };
-		if (span_is(http_head_get(head, HTTP_HEADER_IF_NONE_MATCH), etag)) {
+		if (http_method_safe(head->method) &&
+			span_is(http_head_get(head, HTTP_HEADER_IF_NONE_MATCH), etag)) {
 			status = 304;
 			body = SPAN("");
 		}
@@ -198,6 +240,32 @@ static void send_json(
 		fields, n);
 	free(text);
 	answered(call);
+}
+
+bool rest_is_conditional(const struct rest_call *call)
+{
+	struct span value = http_head_get(http_request_head(call->request), HTTP_HEADER_IF_MATCH);
+
+	return value.data && !span_is(value, "*");
+}
+
+bool rest_matches(struct rest_call *call, const json_t *now)
+{
+	struct span rest = http_head_get(http_request_head(call->request), HTTP_HEADER_IF_MATCH);
+	char *text = json_dumps(now, JSON_COMPACT | JSON_ENCODE_ANY);
+	char etag[ETAG_HEX + 3];
+	struct error err;
+	struct span one;
+
+	ASSERT(text);
+	make_etag(text, etag);
+	free(text);
+	while (span_split(&rest, ',', &one))
+		if (span_is(trim_blanks(one), etag))
+			return true;
+	(void)error_set(&err, ERR_PRECONDITION, "it has changed since it was read");
+	rest_problem(call, &err);
+	return false;
 }
 
 void rest_json(struct rest_call *call, int status, json_t *json)
@@ -271,6 +339,25 @@ bool rest_param(struct rest_call *call, const char *name, char *buffer, size_t s
 	if (decode_param(call, name, buffer, size))
 		return true;
 	(void)error_set(&err, ERR_NOT_FOUND, "nothing has such a name");
+	rest_problem(call, &err);
+	return false;
+}
+
+bool rest_user(struct rest_call *call, char user[static REST_USER_SIZE])
+{
+	if (!rest_param(call, "user", user, REST_USER_SIZE))
+		return false;
+	if (strcmp(user, "me") == 0)
+		(void)snprintf(user, REST_USER_SIZE, "%s", call->who->user_id);
+	return true;
+}
+
+bool rest_may(struct rest_call *call, enum access_action action)
+{
+	struct error err;
+
+	if (access_check(call->who, action, SPAN_NONE, &err) == 0)
+		return true;
 	rest_problem(call, &err);
 	return false;
 }
@@ -592,13 +679,17 @@ static const struct http_owner owner = {
 
 static int check_media_type(struct http_request *request, struct error *err)
 {
-	static const struct span json = { "application/json", 16 };
-	struct span type = http_head_get(http_request_head(request), HTTP_HEADER_CONTENT_TYPE);
+	const struct http_head *head = http_request_head(request);
+	struct span rest = http_head_get(head, HTTP_HEADER_CONTENT_TYPE), type = SPAN_NONE;
 
-	if (type.len >= json.len && span_equal_nocase((struct span){ type.data, json.len }, json) &&
-		(type.len == json.len || type.data[json.len] == ';' || type.data[json.len] == ' '))
+	(void)span_split(&rest, ';', &type);
+	type = trim_blanks(type);
+	if (span_equal_nocase(type, SPAN("application/json")) ||
+		(head->method == HTTP_METHOD_PATCH &&
+			span_equal_nocase(type, SPAN("application/merge-patch+json"))))
 		return 0;
-	return error_set(err, ERR_MEDIA_TYPE, "the body must be 'application/json'");
+	return error_set(err, ERR_MEDIA_TYPE, "the body must be 'application/json'%s",
+		head->method == HTTP_METHOD_PATCH ? " or 'application/merge-patch+json'" : "");
 }
 
 /* Read the body as the route wants it, then serve. */

@@ -25,6 +25,7 @@
 #define REST_ID_SIZE       48
 #define REST_PEER_SIZE     48
 #define REST_KEY_MAX       64u
+#define REST_COOKIES_MAX   2
 
 struct api {
 	struct api_options options;
@@ -92,10 +93,12 @@ struct rest_route {
 		.method = NULL \
 	}
 
-extern const struct rest_route rest_services_routes[], rest_plugins_routes[],
-	rest_installations_routes[], rest_logs_routes[], rest_packages_routes[],
-	rest_changes_routes[], rest_keys_routes[], rest_trust_routes[], rest_whoami_routes[],
-	rest_usage_routes[], rest_settings_routes[], rest_audit_routes[];
+extern const struct rest_route rest_access_routes[], rest_audit_routes[], rest_changes_routes[],
+	rest_installations_routes[], rest_key_ring_routes[], rest_keys_routes[], rest_logs_routes[],
+	rest_packages_routes[], rest_passwords_routes[], rest_plugins_routes[],
+	rest_secrets_routes[], rest_services_routes[], rest_sessions_routes[],
+	rest_settings_routes[], rest_teams_routes[], rest_trust_routes[], rest_usage_routes[],
+	rest_users_routes[], rest_whoami_routes[];
 
 /* All of them, NULL at the end. */
 extern const struct rest_route *const rest_tables[];
@@ -118,7 +121,8 @@ struct rest_call {
 	void (*on_body)(struct rest_call *call, struct span piece, bool last);
 	char id[REST_ID_SIZE];
 	char peer[REST_PEER_SIZE];
-	char plugin[100]; /* "publisher/plugin" of the path */
+	char plugin[100];                /* "publisher/plugin" of the path */
+	char *cookies[REST_COOKIES_MAX]; /* Set-Cookie fields of an answer in JSON; owned */
 };
 
 /* Something was started that will call back. */
@@ -140,8 +144,18 @@ void rest_created(struct rest_call *call, int status, const char *location, json
 void rest_list(struct rest_call *call, json_t *items, const char *list, struct span filters,
 	struct span next);
 
+/* If-Match (RFC 9110 section 13.1.1): did the client name what it has seen, and is it still so?
+ * rest_matches() is false (answered) when now, the resource as GET shows it, is something else. */
+bool rest_is_conditional(const struct rest_call *call);
+bool rest_matches(struct rest_call *call, const json_t *now);
+
 /* The path parameter, decoded into buffer; answers and returns false when it is not UTF-8. */
 bool rest_param(struct rest_call *call, const char *name, char *buffer, size_t size);
+/* {user} of the path: an id, a username, or `me`. */
+#define REST_USER_SIZE 128
+bool rest_user(struct rest_call *call, char user[static REST_USER_SIZE]);
+/* Does the asker have the right to that, too? Answers and returns false when not. */
+bool rest_may(struct rest_call *call, enum access_action action);
 /* Access on an object that the body names; answers and returns false when it is refused. */
 bool rest_allowed(struct rest_call *call, struct span object);
 /* The Idempotency-Key, SPAN_NONE when there is none; false (answered) when it is malformed. */
