@@ -169,8 +169,8 @@ static json_t *chain_of(const struct store_chain *chain)
 		rest_text(chain->previous_sequence), "previous_hash",
 		rest_text(chain->previous_hash), "sequence", (json_int_t)chain->sequence, "row_id",
 		rest_number(chain->row_id, 0), "hash", rest_text(chain->hash), "below",
-		rest_text(chain->below), "horizon", rest_text(chain->horizon), "waiting_since",
-		rest_time(chain->waiting_since));
+		rest_text(chain->below), "waiting_since", rest_time(chain->waiting_since),
+		"idle_since", rest_time(chain->idle_since));
 }
 
 static void on_chains(const struct error *err, const struct store_chain *rows, size_t n, void *user)

@@ -43,7 +43,7 @@ struct cli_command {
 /* The tables of the cmd_*.c files. */
 extern const struct cli_command cli_host_commands[], cli_plugin_commands[], cli_change_commands[],
 	cli_package_commands[], cli_key_commands[], cli_trust_commands[], cli_service_commands[],
-	cli_api_key_commands[], cli_api_commands[], cli_db_commands[], cli_top_commands[], cli_setting_commands[],
+	cli_api_key_commands[], cli_api_commands[], cli_db_commands[], cli_top_commands[], cli_audit_commands[], cli_setting_commands[],
 	cli_secret_commands[], cli_key_ring_commands[];
 
 struct cli {

@@ -24,6 +24,7 @@ static const struct {
 	{ "Changes", cli_change_commands },
 	{ "Settings", cli_setting_commands },
 	{ "Usage", cli_top_commands },
+	{ "Audit trail", cli_audit_commands },
 	{ "The catalog", cli_service_commands },
 	{ "Packages", cli_package_commands },
 	{ "Master keys", cli_key_ring_commands },

@@ -61,15 +61,15 @@ static void read_chain(struct db_row *r, struct store_chain *c)
 	c->row_id = db_row_int(r, 0);
 	c->hash = db_row_text(r);
 	c->below = db_row_text(r);
-	c->horizon = db_row_text(r);
 	c->waiting_since = db_row_time(r, 0);
+	c->idle_since = db_row_time(r, 0);
 }
 STORE_SHAPE(chain_shape, struct store_chain, read_chain, store_chains_cb);
 
 static const struct db_statement audit_chain_head = {
 	.name = "audit_chain_head",
 	.sql = "SELECT name, previous, previous_sequence::text, previous_hash, sequence, row_id, "
-	       "chain_hash, NULL::text, NULL::text, NULL::timestamptz "
+	       "chain_hash, NULL::text, NULL::timestamptz, NULL::timestamptz "
 	       "FROM audit_chain_head($1, $2, $3)",
 	.params = 3,
 };
@@ -120,7 +120,7 @@ void store_audit_seal(struct db_pool *db, const struct store_fence *fence,
 static const struct db_statement audit_chains = {
 	.name = "audit_chains",
 	.sql = "SELECT name, previous, previous_sequence::text, previous_hash, sequence, row_id, "
-	       "chain_hash, below, horizon, waiting_since FROM audit_chains_list()",
+	       "chain_hash, below, waiting_since, idle_since FROM audit_chains_list()",
 	.flags = DB_STATEMENT_READS,
 };
 

@@ -34,10 +34,10 @@ struct store_chain {
 	int64_t sequence; /* of the last seal; 0: there is none yet */
 	int64_t row_id;   /* of the last seal, 0 likewise */
 	struct span hash;
-	/* Of all chains alike: how far sealing is, how far it could be, and since when the eldest
-	 * row waits (0: none does). In lists only. */
-	struct span below, horizon;
-	int64_t waiting_since;
+	/* In lists only, and of all chains alike: how far sealing is; since when the eldest row
+	 * waits for its seal, and the eldest that no open transaction holds up. 0: none does. */
+	struct span below;
+	int64_t waiting_since, idle_since;
 };
 typedef void (*store_chains_cb)(
 	const struct error *err, const struct store_chain *rows, size_t n, void *user);

@@ -41,12 +41,13 @@ CREATE TABLE audit_sealer (
 	after_xact xid8 NOT NULL DEFAULT '0',
 	after_id bigint NOT NULL DEFAULT 0,
 	max_id bigint NOT NULL DEFAULT 0,
+	horizon xid8, -- of a pass that has further batches
 	chain text REFERENCES audit_chains, -- sealed last
 	sealed_at timestamptz
 );
 INSERT INTO audit_sealer DEFAULT VALUES;
 CREATE FUNCTION audit_sealer_state(s audit_sealer) RETURNS text
-LANGUAGE sql STABLE AS $$ SELECT concat_ws(' ', s.below, s.after_xact, s.after_id, s.max_id) $$;
+LANGUAGE sql STABLE AS $$ SELECT concat_ws(' ', s.below, s.after_xact, s.after_id, s.max_id, s.horizon) $$;
 
 CREATE FUNCTION audit_chain_of(p_time timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -96,7 +97,7 @@ CREATE FUNCTION audit_unsealed(p_node text, p_token bigint, p_ttl interval, p_li
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	s audit_sealer;
-	v_horizon xid8 := pg_snapshot_xmin(pg_current_snapshot());
+	v_horizon xid8;
 BEGIN
 	PERFORM node_check(p_node, p_token);
 	INSERT INTO leases AS l (environment, name, node_id, fencing_token, lease_until)
@@ -108,6 +109,7 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT * INTO s FROM audit_sealer;
+	v_horizon := coalesce(s.horizon, pg_snapshot_xmin(pg_current_snapshot()));
 	IF v_horizon >= s.below THEN
 		RETURN QUERY SELECT audit_sealer_state(s), v_horizon::text, s.chain, audit_chain_of(a.created_at), audit_text_of(a)
 			FROM audit_logs a WHERE a.xact >= s.below AND a.xact < v_horizon AND (a.xact, a.id) > (s.after_xact, s.after_id)
@@ -153,7 +155,7 @@ DECLARE
 	v_horizon xid8 := p_horizon::xid8;
 BEGIN
 	PERFORM node_check(p_node, p_token);
-	UPDATE audit_sealer s SET chain = p_chains[n], sealed_at = now(),
+	UPDATE audit_sealer s SET chain = p_chains[n], sealed_at = now(), horizon = CASE WHEN p_full THEN v_horizon END,
 		max_id = greatest(s.max_id, (SELECT max(i) FROM unnest(p_row_ids) i)),
 		below = CASE WHEN NOT p_full THEN v_horizon WHEN s.below > v_horizon THEN s.below ELSE p_xacts[n]::xid8 END,
 		after_xact = CASE WHEN NOT p_full THEN '0' WHEN s.below > v_horizon THEN s.after_xact ELSE p_xacts[n]::xid8 END,
@@ -180,19 +182,22 @@ BEGIN
 END
 $$;
 
--- Every month that has seals, and every one that only has rows; head: the last seal. How far sealing is stands in each row.
+-- Every month that has seals, and every one that only has rows; head: the last seal. How far sealing is stands in each row: waiting_since,
+-- the eldest row without a seal; idle_since, the eldest that no open transaction holds up.
 CREATE FUNCTION audit_chains_list() RETURNS TABLE (name text, previous text, previous_sequence bigint, previous_hash text, sequence bigint,
-	row_id bigint, chain_hash text, below text, horizon text, waiting_since timestamptz)
+	row_id bigint, chain_hash text, below text, waiting_since timestamptz, idle_since timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	v_below xid8 := (SELECT s.below FROM audit_sealer s);
-	v_since timestamptz;
+	v_waiting timestamptz;
+	v_idle timestamptz;
 BEGIN
 	PERFORM audit_reader_check();
-	v_since := (SELECT min(l.created_at) FROM (SELECT a.created_at FROM audit_logs a, audit_sealer s
-		WHERE a.xact >= s.below AND (a.xact, a.id) > (s.after_xact, s.after_id) ORDER BY a.xact, a.id LIMIT 1000) l);
+	SELECT min(w.created_at), min(w.created_at) FILTER (WHERE w.xact < pg_snapshot_xmin(pg_current_snapshot())) INTO v_waiting, v_idle
+		FROM (SELECT a.created_at, a.xact FROM audit_logs a, audit_sealer s
+			WHERE a.xact >= s.below AND (a.xact, a.id) > (s.after_xact, s.after_id) ORDER BY a.xact, a.id LIMIT 1000) w;
 	RETURN QUERY SELECT m.name, c.previous, c.previous_sequence, encode(c.previous_hash, 'hex'), coalesce(s.sequence, 0), s.row_id,
-			encode(s.chain_hash, 'hex'), v_below::text, pg_snapshot_xmin(pg_current_snapshot())::text, v_since
+			encode(s.chain_hash, 'hex'), v_below::text, v_waiting, v_idle
 		FROM (SELECT a.name FROM audit_chains a UNION SELECT audit_chain_of(b.from_time) FROM audit_archives b
 			UNION SELECT audit_chain_of((regexp_match(pg_get_expr(p.relpartbound, p.oid), 'FROM \(''([^'']+)''\)'))[1]::timestamptz)
 				FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid
