@@ -16,6 +16,11 @@ static struct span without_root(struct span host)
 	return host;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* The entry is the host, or a domain above it. */
 static bool covers(struct span entry, struct span host)
 {
@@ -29,7 +34,10 @@ static bool covers(struct span entry, struct span host)
 	tail = (struct span){ host.data + host.len - entry.len, entry.len };
 	if (!span_equal_nocase(tail, entry))
 		return false;
-	return entry.len == host.len || host.data[host.len - entry.len - 1] == '.';
+	if (entry.len == host.len)
+		return true;
+	/* Of an address, no part is a domain; and no top level domain ends with a digit. */
+	return host.data[host.len - entry.len - 1] == '.' && !is_digit(host.data[host.len - 1]);
 }
 
 bool proxy_lists(struct span list, struct span host)
