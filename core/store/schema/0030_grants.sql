@@ -102,7 +102,7 @@ GRANT EXECUTE ON FUNCTION audit_chains_list(), audit_chain_page(text, bigint, in
 	audit_search(text, text, text, text, timestamptz, timestamptz, text, text, boolean, boolean, timestamptz, bigint, integer),
 	audit_refusals(jsonb) TO application_role;
 GRANT EXECUTE ON FUNCTION audit_unsealed(text, bigint, interval, integer), audit_chain_head(text, bigint, text),
-	audit_seal(text, bigint, text, text, bigint, text, text, bigint, text[], bigint[], bigint[], text[], text[]) TO mortise_supervisor;
+	audit_seal(text, bigint, text, text, boolean, text[], bigint[], bigint[], text[], text[], text[]) TO mortise_supervisor;
 
 -- People (0023).
 GRANT EXECUTE ON FUNCTION user_get(text), users_list(text, integer, text, user_role, boolean, text, text), user_create(jsonb, text),
