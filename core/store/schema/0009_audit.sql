@@ -196,7 +196,7 @@ BEGIN
 		metadata := metadata || jsonb_build_object('ip_address',
 			audit_personal(known, 'audit_logs.metadata.ip_address:' || row_id, host(p_asker.address)));
 	END IF;
-	IF p_resource_type = 'user' AND resource_name IS NOT NULL THEN
+	IF p_resource_type IN ('user', 'session') AND resource_name IS NOT NULL THEN -- their names are persons'
 		metadata := metadata || jsonb_build_object('resource_name',
 			audit_personal(subject, 'audit_logs.metadata.resource_name:' || row_id, resource_name));
 		resource_name := NULL;
