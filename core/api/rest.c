@@ -736,7 +736,8 @@ static bool check_object(struct rest_call *call, struct error *err)
 	char publisher[40], plugin[72];
 	struct span object = SPAN_NONE;
 
-	if (call->route->object == REST_OBJECT_BODY)
+	/* The route asks once it knows the object; who is not whole learns nothing of its body. */
+	if (call->route->object == REST_OBJECT_BODY && call->who && !call->who->half)
 		return true;
 	if (call->route->object == REST_OBJECT_PLUGIN) {
 		if (!decode_param(call, "publisher", publisher, sizeof(publisher)) ||

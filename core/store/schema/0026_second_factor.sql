@@ -198,7 +198,7 @@ BEGIN
 	ELSIF p_message IS NOT NULL THEN
 		kind := asker.mfa_method;
 		UPDATE second_factor_messages SET code_digest = NULL WHERE user_id = asker.id AND purpose = 'use'
-			AND session_id = app_setting('app.session_id') AND expires_at > clock_timestamp() AND code_digest = ANY (p_message);
+			AND session_id = coalesce(app_setting('app.session_id'), '') AND expires_at > clock_timestamp() AND code_digest = ANY (p_message);
 		good := FOUND AND asker.mfa_method IN ('SMS', 'EMAIL');
 	ELSE
 		kind := 'TOTP';

@@ -71,6 +71,16 @@ static void on_message(const struct error *err, const struct store_second_factor
 	COPY(got.destination, rows->destination);
 }
 
+/* Second factors belong to people; the fixture's users are accounts of the system. Their
+ * seeds are sealed with the key 'k1'. */
+static void begin(struct fixture *f)
+{
+	fixture_init(f);
+	postgres_run(f->url, "UPDATE users SET provider = 'github'; "
+			     "INSERT INTO key_ring_keys(id, fingerprint, state, current_at) "
+			     "VALUES ('k1', '" HEX_A "', 'current', now())");
+}
+
 static void try_once(struct fixture *f)
 {
 	fixture_expect(f);
@@ -133,7 +143,7 @@ TEST(store_second_factor__a_step_counts_once_and_never_after_a_newer_one)
 		{ 103, true } };
 	struct fixture f;
 
-	fixture_init(&f);
+	begin(&f);
 	enrol(&f);
 	for (size_t i = 0; i < ARRAY_LENGTH(steps); i++)
 		ck_assert_msg(
@@ -147,7 +157,7 @@ TEST(store_second_factor__a_backup_code_counts_once_under_any_key_of_the_ring)
 {
 	struct fixture f;
 
-	fixture_init(&f);
+	begin(&f);
 	enrol(&f);
 	status_of(&f, &f.as_amy, f.amy);
 	EXPECT_INT(got.backup_codes, ==, 1);
@@ -168,7 +178,7 @@ TEST(store_second_factor__the_sixth_wrong_code_locks_and_tells_whom)
 {
 	struct fixture f;
 
-	fixture_init(&f);
+	begin(&f);
 	enrol(&f);
 	for (int i = 1; i <= 6; i++) {
 		EXPECT_FALSE(judge(&f, (struct store_second_factor_shown){ .step = 1 }));
@@ -187,7 +197,7 @@ TEST(store_second_factor__a_message_goes_to_the_proved_address_and_not_too_often
 		.digests = SPAN(HEX_B " " HEX_C) };
 	struct fixture f;
 
-	fixture_init(&f);
+	begin(&f);
 	fixture_expect(&f);
 	store_second_factor_enrol(f.front, &f.as_amy,
 		&(struct store_second_factor_enrol){
@@ -225,7 +235,7 @@ TEST(store_second_factor__of_another_it_is_an_administrators_alone)
 {
 	struct fixture f;
 
-	fixture_init(&f);
+	begin(&f);
 	enrol(&f);
 	fixture_expect(&f);
 	store_second_factor_status(f.front, &f.as_bob, span_of(f.amy), on_status, &f);
@@ -250,7 +260,7 @@ TEST(store_second_factor__without_a_session_nobody_is_fresh)
 {
 	struct fixture f;
 
-	fixture_init(&f);
+	begin(&f);
 	fixture_expect(&f);
 	store_second_factor_proof(f.front, &f.as_amy, 600, on_proof, &f);
 	fixture_ok(&f);
