@@ -16,8 +16,10 @@
 struct api; /* opaque */
 struct db_pool;
 struct error;
+struct hash_pool;
 struct http_request;
 struct principal;
+struct settings;
 struct refusals;
 struct uv_loop_s;
 
@@ -62,7 +64,8 @@ struct api_host {
 struct api_options {
 	struct uv_loop_s *loop;
 	struct db_pool *db;
-	struct hash_pool *passwords;
+	const struct settings *settings; /* of login and sessions; outlive the api */
+	struct hash_pool *hashes;        /* of passwords */
 	const char *environment;
 	const char *node;
 	const char *log_folder;   /* of the plugins' logs */

@@ -31,6 +31,7 @@ const struct rest_route *const rest_tables[] = {
 	rest_packages_routes,
 	rest_passwords_routes,
 	rest_plugins_routes,
+	rest_second_factor_routes,
 	rest_secrets_routes,
 	rest_services_routes,
 	rest_sessions_routes,

@@ -96,9 +96,9 @@ struct rest_route {
 extern const struct rest_route rest_access_routes[], rest_audit_routes[], rest_changes_routes[],
 	rest_installations_routes[], rest_key_ring_routes[], rest_keys_routes[], rest_logs_routes[],
 	rest_packages_routes[], rest_passwords_routes[], rest_plugins_routes[],
-	rest_secrets_routes[], rest_services_routes[], rest_sessions_routes[],
-	rest_settings_routes[], rest_teams_routes[], rest_trust_routes[], rest_usage_routes[],
-	rest_users_routes[], rest_whoami_routes[];
+	rest_second_factor_routes[], rest_secrets_routes[], rest_services_routes[],
+	rest_sessions_routes[], rest_settings_routes[], rest_teams_routes[], rest_trust_routes[],
+	rest_usage_routes[], rest_users_routes[], rest_whoami_routes[];
 
 /* All of them, NULL at the end. */
 extern const struct rest_route *const rest_tables[];

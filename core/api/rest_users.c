@@ -250,9 +250,9 @@ static bool hash_password(struct rest_call *call, struct span password)
 	int rc = password_check(password, own, ARRAY_LENGTH(own), &err);
 
 	if (rc == 0)
-		rc = hash_pool_enter(call->api->options.passwords, &err);
+		rc = hash_pool_enter(call->api->options.hashes, &err);
 	if (rc == 0)
-		hash_pool_make(call->api->options.passwords, password, on_hashed, call);
+		hash_pool_make(call->api->options.hashes, password, on_hashed, call);
 	if (rc < 0)
 		rest_problem(call, &err);
 	return rc == 0;

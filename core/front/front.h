@@ -25,6 +25,7 @@ struct admission;
 struct authority;
 struct channel;
 struct db_pool;
+struct hash_pool;
 struct http_request;
 struct http_server;
 struct principal;
@@ -47,6 +48,7 @@ struct front {
 	struct http_server *server;
 	struct db_pool *pool;
 	struct authority *authority;
+	struct hash_pool *hashes; /* of passwords */
 	struct api *api;
 	struct admission *admission;
 

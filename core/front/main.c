@@ -22,8 +22,11 @@
 #include "front/table.h"
 #include "http/server.h"
 #include "identity/authority.h"
+#include "identity/hash_pool.h"
 
-#define STOP_EXTRA_MS 500
+#define HASHES_MAX         4 /* the threads of libuv's pool */
+#define HASHES_WAITING_MAX 10000
+#define STOP_EXTRA_MS      500
 
 /* ---- timers lent to api ------------------------------------------------------------------------
  */
@@ -166,6 +169,8 @@ static int open_api(struct front *front, struct error *err)
 	struct api_options options = {
 		.loop = front->loop,
 		.db = front->pool,
+		.settings = &front->settings,
+		.hashes = front->hashes,
 		.environment = front->environment,
 		.node = front->node,
 		.package_bytes = front->settings.package_bytes,
@@ -252,6 +257,23 @@ static int open_database(struct front *front, struct span url, struct error *err
 	return rc;
 }
 
+static unsigned within(uint64_t value, unsigned least, unsigned most)
+{
+	return value < least ? least : value > most ? most : (unsigned)value;
+}
+
+static struct hash_pool *open_hashes(struct front *front)
+{
+	const struct settings *s = &front->settings;
+
+	return hash_pool_new(&(struct hash_pool_options){
+		.loop = front->loop,
+		.cost = within(s->auth_bcrypt_cost, PASSWORD_COST_MIN, PASSWORD_COST_MAX),
+		.parallel = within(s->auth_hashes, 1, HASHES_MAX),
+		.waiting = within(s->auth_hash_queue, 0, HASHES_WAITING_MAX),
+	});
+}
+
 int front_begin(
 	struct front *front, const struct front_start *message, int rate_fd, struct error *err)
 {
@@ -268,6 +290,7 @@ int front_begin(
 	if (rc < 0)
 		return rc;
 	front->authority = authority_new(front->pool, front->settings.auth_stale_max_ms);
+	front->hashes = open_hashes(front);
 	return open_api(front, err);
 }
 
@@ -285,11 +308,18 @@ static void on_pool_closed(void *user)
 	leave(user);
 }
 
+static void on_hashes_closed(void *user)
+{
+	struct front *front = user;
+
+	db_pool_close(front->pool, on_pool_closed, front);
+}
+
 static void on_flush_over(uv_timer_t *timer)
 {
 	struct front *front = timer->data;
 
-	db_pool_close(front->pool, on_pool_closed, front);
+	hash_pool_close(front->hashes, on_hashes_closed, front);
 }
 
 static void on_server_closed(void *user)

@@ -4,6 +4,7 @@
  * in the cache of authority, the route in the table. */
 #include "api/answer.h"
 #include "api/api.h"
+#include "api/credentials.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -17,7 +18,6 @@
 #include "identity/principal.h"
 
 #define WAITING_MAGIC 0x57414954u
-#define BEARER        "bearer "
 
 /* Longer than any answer of a database that is well, shorter than a health check's patience. */
 #define PROBE_TIMEOUT_MS 1000
@@ -27,6 +27,7 @@ struct waiting {
 	uint32_t magic;
 	struct front *front;
 	struct http_request *request; /* NULL: its client has left */
+	bool by_cookie;
 	char request_id[FRONT_REQUEST_ID_SIZE];
 };
 
@@ -202,9 +203,12 @@ static void serve_plugin(struct front *front, struct http_request *request, stru
 	} else if (rc < 0) {
 		(void)error_set(&err, rc, "no plugin serves '%.*s'", SPAN_ARG(head->path));
 	} else {
-		/* A route without a scope is for every valid key. */
+		/* A route without a scope is for everybody who has shown all that he owes. */
 		if (route->scope[0])
 			rc = access_check_scope(who, span_of(route->scope), SPAN_NONE, &err);
+		else if (who->half)
+			rc = error_set(
+				&err, ERR_SECOND_FACTOR, "the session still owes a second factor");
 		if (rc == 0) {
 			forward_start(front, request, who, route, &params, request_id);
 			return;
@@ -213,11 +217,13 @@ static void serve_plugin(struct front *front, struct http_request *request, stru
 	front_refuse(front, request, who, request_id, &err, &extra);
 }
 
+/* who is NULL for what anybody may ask. */
 static void log_request(const struct http_head *head, const struct principal *who, const char *peer,
 	struct span request_id)
 {
-	log_info("request", LOG_SPAN("request", request_id), LOG_STR("user", who->user_id),
-		LOG_STR("key", who->key_id), LOG_STR("peer", peer),
+	log_info("request", LOG_SPAN("request", request_id),
+		LOG_STR("user", who ? who->user_id : ""), LOG_STR("key", who ? who->key_id : ""),
+		LOG_STR("session", who ? who->session_id : ""), LOG_STR("peer", peer),
 		LOG_STR("method", http_method_name(head->method)), LOG_SPAN("path", head->path));
 }
 
@@ -241,12 +247,36 @@ static void serve_admitted(struct front *front, struct http_request *request, st
 }
 
 static void serve_as(struct front *front, struct http_request *request, struct principal *who,
-	struct span request_id)
+	bool by_cookie, struct span request_id)
 {
 	char address[ADMIT_ADDRESS_SIZE];
+	struct error err;
 
+	/* The token of a browser's session is worth nothing to who has read it out of there. */
+	if (who->by_cookie != by_cookie) {
+		(void)error_set(&err, ERR_SESSION_UNKNOWN,
+			"the session is over, or its token was replaced or has expired");
+		front_refuse(front, request, NULL, request_id, &err, NULL);
+		return;
+	}
 	admit_address(front, request, address);
 	admit(front, request, who, address, request_id, serve_admitted);
+}
+
+/* True: anybody may ask that of /v1, whatever credentials came with it, and it is being served. */
+static bool serve_public(struct front *front, struct http_request *request, struct span request_id)
+{
+	const struct http_head *head = http_request_head(request);
+	char address[ADMIT_ADDRESS_SIZE];
+
+	if (!span_starts(head->path, "/v1/") ||
+		!api_is_public(front->api, span_of(http_method_name(head->method)), head->path))
+		return false;
+	admit_address(front, request, address);
+	if (front->settings.access_log)
+		log_request(head, NULL, address, request_id);
+	api_serve(front->api, request, NULL, request_id, span_of(address));
+	return true;
 }
 
 /* ---- finding out who asks ----------------------------------------------------------------------
@@ -270,37 +300,41 @@ static void on_principal(void *user, int rc, struct principal *who, const struct
 
 	ASSERT(w->magic == WAITING_MAGIC);
 	if (w->request && rc == 0)
-		serve_as(w->front, w->request, who, span_of(w->request_id));
+		serve_as(w->front, w->request, who, w->by_cookie, span_of(w->request_id));
 	else if (w->request)
 		front_refuse(w->front, w->request, NULL, span_of(w->request_id), err, NULL);
 	w->magic = 0;
 	mem_free(w);
 }
 
-static void ask(
-	struct front *front, struct http_request *request, struct span key, struct span request_id)
+static void ask(struct front *front, struct http_request *request,
+	const struct credentials *credentials, struct span request_id)
 {
 	struct waiting *w = mem_zalloc(sizeof(*w));
 
 	w->magic = WAITING_MAGIC;
 	w->front = front;
 	w->request = request;
+	w->by_cookie = credentials->by_cookie;
 	memcpy(w->request_id, request_id.data, request_id.len);
 	http_request_own(request, &waiting_owner, w);
-	authority_ask(front->authority, key, on_principal, w);
+	authority_ask(front->authority, credentials->token, on_principal, w);
 }
 
-/* The key of `Authorization: Bearer KEY`; data NULL: there is none. */
-static struct span key_of(const struct http_head *head)
+/* One key or token that may be looked up; a change by cookie only from our own pages. */
+static int read_credentials(struct front *front, const struct http_head *head,
+	struct credentials *credentials, struct error *err)
 {
-	struct span value = http_head_get(head, HTTP_HEADER_AUTHORIZATION);
-	size_t skip = sizeof(BEARER) - 1;
+	int rc = credentials_read(head, credentials, err);
 
-	if (value.len < skip || !span_equal_nocase((struct span){ value.data, skip }, SPAN(BEARER)))
-		return SPAN_NONE;
-	while (skip < value.len && value.data[skip] == ' ')
-		skip++;
-	return (struct span){ value.data + skip, value.len - skip };
+	if (rc < 0)
+		return rc;
+	if (!credentials->token.data)
+		return error_set(
+			err, ERR_AUTHENTICATION, "no API key and no session came with the request");
+	if (credentials->by_cookie && !http_method_safe(head->method))
+		return credentials_check_origin(head, front->settings.http_origins, err);
+	return 0;
 }
 
 void serve_request(void *user, struct http_request *request)
@@ -308,26 +342,25 @@ void serve_request(void *user, struct http_request *request)
 	struct front *front = user;
 	const struct http_head *head = http_request_head(request);
 	char id[FRONT_REQUEST_ID_SIZE];
-	struct span request_id = request_id_of(front, head, id), key;
+	struct span request_id = request_id_of(front, head, id);
+	struct credentials credentials;
 	struct principal *who;
 	struct error err;
 	int rc;
 
-	if (serve_health(front, request, head->path, request_id))
+	if (serve_health(front, request, head->path, request_id) ||
+		serve_public(front, request, request_id))
 		return;
-	key = key_of(head);
-	if (!key.data) {
-		(void)error_set(&err, ERR_AUTHENTICATION, "no API key came with the request");
-		front_refuse(front, request, NULL, request_id, &err, NULL);
-		return;
-	}
-	rc = authority_find(front->authority, key, &who);
+	rc = read_credentials(front, head, &credentials, &err);
+	if (rc == 0)
+		rc = authority_find(front->authority, credentials.token, &who);
 	if (rc == 0) {
-		serve_as(front, request, who, request_id);
+		serve_as(front, request, who, credentials.by_cookie, request_id);
 	} else if (rc == ERR_AGAIN) {
-		ask(front, request, key, request_id);
+		ask(front, request, &credentials, request_id);
 	} else {
-		(void)error_set(&err, rc, "what came with the request is no API key");
+		if (rc == ERR_KEY_MALFORMED)
+			(void)credentials_malformed(&credentials, &err);
 		front_refuse(front, request, NULL, request_id, &err, NULL);
 	}
 }

@@ -312,21 +312,43 @@ static void read_password(struct db_row *r, struct store_password *p)
 }
 STORE_SHAPE(password_shape, struct store_password, read_password, store_passwords_cb);
 
-static const struct db_statement auth_password_begin = {
-	.name = "auth_password_begin",
-	.sql = "SELECT user_id, password, prehashed, denied, own, username, name, email "
-	       "FROM auth_password_begin($1, $2, $3, $4 * interval '1 millisecond')",
-	.params = 4,
+#define PASSWORD_COLUMNS "user_id, password, prehashed, denied, own, username, name, email "
+
+static const struct db_statement auth_password_facts = {
+	.name = "auth_password_facts",
+	.sql = "SELECT " PASSWORD_COLUMNS "FROM auth_password_facts($1)",
+	.params = 1,
+	.flags = DB_STATEMENT_READS,
 };
 
-void store_password_begin(struct db_pool *db, const struct db_context *context, struct span whose,
-	struct span address, const struct store_login_limits *limits, store_passwords_cb done,
-	void *user)
+void store_password_facts(struct db_pool *db, const struct db_context *context, struct span whose,
+	store_passwords_cb done, void *user)
 {
-	const struct db_param params[] = { DB_TEXT(whose), DB_TEXT(address),
-		DB_INT(limits->free_attempts), DB_INT(limits->block_ms) };
+	const struct db_param params[] = { DB_TEXT(whose) };
 
-	store_send(db, &(struct store_query){ .statement = &auth_password_begin,
+	store_send(db, &(struct store_query){ .statement = &auth_password_facts,
+			       .context = context,
+			       .params = params,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &password_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
+static const struct db_statement auth_password_prove = {
+	.name = "auth_password_prove",
+	.sql = "SELECT " PASSWORD_COLUMNS
+	       "FROM auth_password_prove($1, $2, $3 * interval '1 millisecond')",
+	.params = 3,
+};
+
+void store_password_prove(struct db_pool *db, const struct db_context *context, struct span address,
+	const struct store_login_limits *limits, store_passwords_cb done, void *user)
+{
+	const struct db_param params[] = { DB_TEXT(address), DB_INT(limits->free_attempts),
+		DB_INT(limits->block_ms) };
+
+	store_send(db, &(struct store_query){ .statement = &auth_password_prove,
 			       .context = context,
 			       .params = params,
 			       .rows = STORE_ROWS_ONE,

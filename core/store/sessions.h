@@ -138,10 +138,10 @@ void store_sessions_end(struct db_pool *db, const struct db_context *context, st
 
 struct store_password {
 	struct span user_id;
-	struct span password; /* of the asker's own alone */
+	struct span password; /* the stored hash, of the asker's own alone */
 	bool prehashed;
-	bool denied;
-	bool own; /* the asker's own, which he proves; else an administrator sets another's */
+	bool denied; /* whatever the password is, the answer is no */
+	bool own;    /* the asker's: he has to prove it */
 	struct span username;
 	struct span name;
 	struct span email;
@@ -149,11 +149,12 @@ struct store_password {
 typedef void (*store_passwords_cb)(
 	const struct error *err, const struct store_password *rows, size_t n, void *user);
 
-/* Begin to change a password or to prove one's own, which counts as an attempt. One row.
- * ERR_NOT_FOUND; ERR_PASSWORD_NONE. [front] */
-void store_password_begin(struct db_pool *db, const struct db_context *context, struct span whose,
-	struct span address, const struct store_login_limits *limits, store_passwords_cb done,
-	void *user);
+/* Whose password the asker wants to set. One row. ERR_NOT_FOUND; ERR_PASSWORD_NONE. [front] */
+void store_password_facts(struct db_pool *db, const struct db_context *context, struct span whose,
+	store_passwords_cb done, void *user);
+/* The same of the asker, who is about to prove his password: it counts as an attempt. [front] */
+void store_password_prove(struct db_pool *db, const struct db_context *context, struct span address,
+	const struct store_login_limits *limits, store_passwords_cb done, void *user);
 /* It was proved, and stays: take the attempt back. 0: it was changed meanwhile. [front] */
 void store_password_proved(struct db_pool *db, const struct db_context *context,
 	struct span password, struct span address, store_number_cb done, void *user);

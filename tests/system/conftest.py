@@ -240,7 +240,7 @@ class User:
         self.id = self.sql('''INSERT INTO users(email, name, username, provider, provider_id, role, password)
             VALUES (%s, %s, %s, 'local', %s, %s, crypt(%s, gen_salt('bf', 4))) RETURNING id''',
             self.email, name.title(), name, name, role, password)
-        status, answer = host.get('/v1/keys', method='POST', body={'name': 'test', 'scopes': ['*'], 'user_id': self.id})
+        status, answer = host.get('/v1/keys', method='POST', body={'name': 'test', 'scopes': ['*'], 'user': self.id})
         assert status == 201, answer
         self.token = answer['key']
 

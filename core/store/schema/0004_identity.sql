@@ -137,6 +137,7 @@ CREATE INDEX idx_sessions_active ON sessions (is_active, expires_at);
 CREATE INDEX idx_sessions_expires ON sessions (expires_at);
 CREATE INDEX idx_sessions_user ON sessions (user_id);
 -- key_hash is the hex SHA-256 of the whole key, key_prefix its first 10 characters. rate_limit is requests an hour, 0 unlimited.
+-- operation_key is the Idempotency-Key that created_by made it with, operation_body the hash of what was asked for.
 CREATE TABLE api_keys (
 	id varchar(30) PRIMARY KEY DEFAULT generate_cuid(),
 	user_id varchar(30) REFERENCES users ON DELETE CASCADE,
@@ -155,7 +156,11 @@ CREATE TABLE api_keys (
 	revoked_at timestamptz,
 	revoked_reason varchar(255),
 	created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+	created_by varchar(30) REFERENCES users ON DELETE SET NULL,
+	operation_key varchar(64),
+	operation_body varchar(64),
 	UNIQUE (key_hash),
+	UNIQUE (created_by, operation_key),
 	CHECK (key_hash ~ '^[0-9a-f]{64}$'),
 	CHECK (rate_limit >= 0),
 	CHECK (usage_count >= 0),

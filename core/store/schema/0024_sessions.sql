@@ -86,12 +86,15 @@ LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
 	place cidr := login_network(p_address);
 	account_blocked boolean;
+	address_blocked boolean;
 BEGIN
 	IF EXISTS (SELECT 1 FROM login_places WHERE user_id = p_user AND network = place AND last_at > now() - interval '90 days') THEN
 		RETURN login_count('place', p_user || ' ' || place, p_free, p_block);
 	END IF;
 	account_blocked := login_count('account', p_account, p_free, p_block);
-	RETURN login_count('address', coalesce(place::text, ''), 4 * p_free, p_block) OR account_blocked;
+	-- Both count: OR alone would leave out what it needs not know.
+	address_blocked := login_count('address', coalesce(place::text, ''), 4 * p_free, p_block);
+	RETURN account_blocked OR address_blocked;
 END
 $$;
 
@@ -119,6 +122,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	u users;
 	account text;
+	blocked boolean;
 BEGIN
 	IF app_plugin() <> '' THEN
 		RAISE EXCEPTION 'a plugin logs nobody in' USING ERRCODE = '42501';
@@ -128,8 +132,8 @@ BEGIN
 	ORDER BY lower(x.email) = lower(p_login) DESC LIMIT 1;
 	-- What was typed in the name's place may be a password: it is not kept.
 	account := coalesce(u.id, '?' || encode(sha256(convert_to(lower(p_login), 'UTF8')), 'hex'));
-	RETURN QUERY SELECT u.id, u.password, coalesce(u.password_prehashed, true),
-		login_attempt(account, u.id, p_address, p_free, p_block) OR u.is_active IS NOT TRUE;
+	blocked := login_attempt(account, u.id, p_address, p_free, p_block);
+	RETURN QUERY SELECT u.id, u.password, coalesce(u.password_prehashed, true), blocked OR u.is_active IS NOT TRUE;
 END
 $$;
 
@@ -154,6 +158,8 @@ DECLARE
 	u users;
 	s sessions;
 	owed boolean;
+	absolute_limit interval := greatest(p_absolute_limit, interval '1 second');
+	token_limit interval := least(greatest(p_token_limit, interval '1 second'), absolute_limit);
 BEGIN
 	SELECT * INTO u FROM users WHERE id = p_user AND provider = 'local' AND is_active AND deleted_at IS NULL AND password = p_password
 	FOR NO KEY UPDATE;
@@ -167,8 +173,9 @@ BEGIN
 	INSERT INTO sessions(user_id, token, refresh_token, ip_address, user_agent, device_name, expires_at, refresh_expires_at, half, by_cookie,
 		absolute_expires_at, idle_limit, token_limit)
 	VALUES (u.id, p_token, CASE WHEN NOT owed THEN p_refresh END, app_address(), left(app_setting('app.user_agent'), 1000),
-		left(p_device_name, 255), now() + CASE WHEN owed THEN least(p_token_limit, interval '15 minutes') ELSE least(p_token_limit, p_absolute_limit) END,
-		CASE WHEN NOT owed THEN now() + p_absolute_limit END, owed, p_by_cookie, now() + p_absolute_limit, p_idle_limit, p_token_limit)
+		left(p_device_name, 255), now() + CASE WHEN owed THEN least(token_limit, interval '15 minutes') ELSE token_limit END,
+		CASE WHEN NOT owed THEN now() + absolute_limit END, owed, p_by_cookie, now() + absolute_limit,
+		greatest(p_idle_limit, interval '1 second'), token_limit)
 	RETURNING * INTO s;
 	IF NOT owed THEN
 		PERFORM session_whole(s);
@@ -393,11 +400,11 @@ CREATE TRIGGER sessions_follow_user AFTER UPDATE OF is_active, deleted_at, role 
 
 -- ---- passwords -----------------------------------------------------------------------------------------------------------------------
 
--- Begin to change a password, or to prove one's own. Whoever proves his own makes an attempt, counted like a login's; an administrator
--- who sets another's proves nothing. ML001: the account has no password here.
-CREATE FUNCTION auth_password_begin(p_user text, p_address text, p_free integer, p_block interval)
-	RETURNS TABLE (user_id varchar, password varchar, prehashed boolean, denied boolean, own boolean, username varchar, name varchar, email varchar)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Whose password the asker wants to set, and what may not be in it. ML001: the account has no password here. The hash is the asker's own
+-- alone: he has to prove it.
+CREATE FUNCTION auth_password_facts(p_user text) RETURNS TABLE (user_id varchar, password varchar, prehashed boolean, denied boolean, own boolean,
+	username varchar, name varchar, email varchar)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	u users := user_find(p_user);
 	mine boolean := u.id = app_user_id();
@@ -408,12 +415,22 @@ BEGIN
 	IF u.provider <> 'local' THEN
 		RAISE EXCEPTION 'the account ''%'' has no password here: its provider is ''%''', p_user, u.provider USING ERRCODE = 'ML001';
 	END IF;
-	RETURN QUERY SELECT u.id, CASE WHEN mine THEN u.password END, u.password_prehashed,
-		mine AND login_attempt(u.id, u.id, p_address, p_free, p_block), mine, u.username, u.name, u.email;
+	RETURN QUERY SELECT u.id, CASE WHEN mine THEN u.password END, u.password_prehashed, false, mine, u.username, u.name, u.email;
 END
 $$;
 
--- The password that auth_password_begin() gave was proved, and nothing is changed: take the attempt back.
+-- The asker is about to prove his password: an attempt, counted as a login's is, from here on.
+CREATE FUNCTION auth_password_prove(p_address text, p_free integer, p_block interval) RETURNS TABLE (user_id varchar, password varchar,
+	prehashed boolean, denied boolean, own boolean, username varchar, name varchar, email varchar)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+	RETURN QUERY SELECT f.user_id, f.password, f.prehashed, login_attempt(f.user_id, f.user_id, p_address, p_free, p_block), f.own,
+		f.username, f.name, f.email
+	FROM auth_password_facts(app_user_id()) f;
+END
+$$;
+
+-- The password that auth_password_prove() gave was proved, and nothing is changed: take the attempt back.
 CREATE FUNCTION auth_password_proved(p_password text, p_address text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

@@ -46,8 +46,8 @@ GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app
 	operation_find(text, text), operation_keep(text, text, jsonb), kv_get(text), kv_list(text, text, integer),
 	kv_put(text, jsonb, bytea, bigint, interval, text), kv_delete(text, bigint, text),
 	auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]), auth_rate_take(text, integer, integer),
-	auth_api_key_create(text, text, text, text, text, text[], integer, timestamptz, inet[], text[]), auth_api_key_revoke(text, text),
-	auth_api_keys_list(text), catalog_provider_check(text), catalog_sync_note(text, bigint, varchar[]),
+	auth_api_key_create(text, text, text, text, text, text[], integer, timestamptz, inet[], text[], text, text), auth_api_key_get(text),
+	auth_api_key_change(text, jsonb), auth_api_key_revoke(text, text), auth_api_keys_list(text, text, text, integer), catalog_provider_check(text), catalog_sync_note(text, bigint, varchar[]),
 	catalog_apply(text, jsonb, boolean, bigint, text), catalog_relate(text, jsonb, bigint, text), catalog_sync_begin(text, text),
 	catalog_sync_finish(text, bigint, text), catalog_closure(text, integer, boolean, relationship_type[]),
 	catalog_graph_page(text, integer), catalog_graph_services(varchar[])
@@ -67,7 +67,7 @@ GRANT EXECUTE ON FUNCTION auth_login_begin(text, text, integer, interval),
 	auth_login_finish(text, text, text, text, text, text, interval, interval, interval, boolean, text), session_promote(text, text, text),
 	auth_session(text), auth_sessions_used(text[], timestamptz[]), auth_session_refresh(text, text, text, boolean, interval),
 	auth_sessions_list(text), auth_session_end(text, text), auth_sessions_end(text, text),
-	auth_password_begin(text, text, integer, interval), auth_password_proved(text, text),
+	auth_password_facts(text), auth_password_prove(text, integer, interval), auth_password_proved(text, text),
 	auth_password_set(text, text, text, text, boolean, text, text)
 	TO application_role;
 
