@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/error.h"
@@ -75,6 +77,84 @@ void json_append(struct text *out, const json_t *value)
 	if (json_dump_callback(
 		    value, append_piece, out, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY) != 0)
 		BUG("a JSON value that cannot be written");
+}
+
+static void append_canonical_string(struct text *out, struct span s)
+{
+	text_append_char(out, '"');
+	for (size_t i = 0, from = 0; i <= s.len; i++) {
+		if (i < s.len && s.data[i] != '"' && s.data[i] != '\\')
+			continue;
+		text_append(out, s.data + from, i - from);
+		if (i < s.len)
+			text_append_char(out, '\\');
+		from = i;
+	}
+	text_append_char(out, '"');
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int append_canonical_object(struct text *out, const json_t *object, struct error *err)
+{
+	size_t n = json_object_size(object), i = 0;
+	CLEANUP(mem_freep) const char **keys = mem_calloc(n + 1, sizeof(*keys));
+	const char *key;
+	json_t *value;
+	int rc = 0;
+
+	json_object_foreach((json_t *)object, key, value) keys[i++] = key;
+	qsort(keys, n, sizeof(*keys), compare_keys);
+	text_append_char(out, '{');
+	for (i = 0; i < n && rc == 0; i++) {
+		if (i > 0)
+			text_append_char(out, ',');
+		append_canonical_string(out, span_of(keys[i]));
+		text_append_char(out, ':');
+		rc = json_append_canonical(out, json_object_get(object, keys[i]), err);
+	}
+	text_append_char(out, '}');
+	return rc;
+}
+
+int json_append_canonical(struct text *out, const json_t *value, struct error *err)
+{
+	int rc = 0;
+
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		return append_canonical_object(out, value, err);
+	case JSON_ARRAY:
+		text_append_char(out, '[');
+		for (size_t i = 0; i < json_array_size(value) && rc == 0; i++) {
+			if (i > 0)
+				text_append_char(out, ',');
+			rc = json_append_canonical(out, json_array_get(value, i), err);
+		}
+		text_append_char(out, ']');
+		return rc;
+	case JSON_STRING:
+		append_canonical_string(out, json_span(value));
+		return 0;
+	case JSON_INTEGER:
+		text_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return 0;
+	case JSON_TRUE:
+		text_append_string(out, "true");
+		return 0;
+	case JSON_FALSE:
+		text_append_string(out, "false");
+		return 0;
+	case JSON_NULL:
+		text_append_string(out, "null");
+		return 0;
+	case JSON_REAL:
+		break;
+	}
+	return error_set(err, ERR_FORMAT, "a number that is no integer has no canonical form");
 }
 
 struct span json_span(const json_t *value)

@@ -40,6 +40,11 @@ int json_parse(json_t **out, struct span text, const struct json_limits *limits,
 /* Append value in the one form that equal values share: keys sorted by bytes, no white space. */
 void json_append(struct text *out, const json_t *value);
 
+/* Append value as OLPC's canonical JSON, the form that TUF signs (1.0.34, section 4.2): keys sorted
+ * by bytes, no white space, integers only, nothing in a string escaped but '"' and '\\'.
+ * ERR_FORMAT: it holds a number that is no integer. */
+int json_append_canonical(struct text *out, const json_t *value, struct error *err);
+
 /* The bytes of a JSON string, or SPAN_NONE when value is no string (or NULL). */
 struct span json_span(const json_t *value);
 /* Characters (code points) in valid UTF-8: what a varchar(n) counts. */

@@ -112,3 +112,41 @@ TEST(codec_json__a_reader_names_the_first_wrong_thing)
 		EXPECT_CONTAINS(err.text, cases[i].part);
 	}
 }
+
+TEST(codec_json__canonical_json_escapes_two_characters_and_sorts_by_bytes)
+{
+	static const struct {
+		const char *json, *canonical;
+	} cases[] = {
+		{ "{\"b\": 1, \"a\": [true, false, null, -7]}",
+			"{\"a\":[true,false,null,-7],\"b\":1}" },
+		{ "\"a\\u0001\\n\\t/\\\"\\\\\\u00e9\"", "\"a\x01\n\t/\\\"\\\\\xc3\xa9\"" },
+		{ "{\"\\u00e9\": 1, \"z\": 2, \"A\": {}}", "{\"A\":{},\"z\":2,\"\xc3\xa9\":1}" },
+		{ "[]", "[]" },
+		{ "9007199254740993", "9007199254740993" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		CLEANUP(json_freep) json_t *value = NULL;
+		struct error err;
+		struct text out;
+
+		text_init(&out);
+		EXPECT_OK(json_parse(&value, span_of(cases[i].json), NULL, &err), &err);
+		EXPECT_OK(json_append_canonical(&out, value, &err), &err);
+		EXPECT_STR(out.data, cases[i].canonical);
+		text_done(&out);
+	}
+}
+
+TEST(codec_json__what_is_no_integer_has_no_canonical_form)
+{
+	CLEANUP(json_freep) json_t *value = NULL;
+	struct error err;
+	struct text out;
+
+	text_init(&out);
+	EXPECT_OK(json_parse(&value, SPAN("{\"a\": [1.5]}"), NULL, &err), &err);
+	EXPECT_INT(json_append_canonical(&out, value, &err), ==, ERR_FORMAT);
+	text_done(&out);
+}
