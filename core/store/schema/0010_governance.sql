@@ -72,6 +72,7 @@ INSERT INTO data_classification(table_name, column_name, classification, contain
 	('sessions', 'by_cookie', 'internal', false, false, false, 30),
 	('sessions', 'absolute_expires_at', 'internal', false, false, false, 30),
 	('sessions', 'idle_limit', 'internal', false, false, false, 30),
+	('sessions', 'token_limit', 'internal', false, false, false, 30),
 	('sessions', 'factor_failures', 'internal', false, false, false, 30),
 	('api_keys', 'id', 'internal', false, false, false, 2555),
 	('api_keys', 'user_id', 'internal', false, false, false, 2555),
@@ -90,6 +91,9 @@ INSERT INTO data_classification(table_name, column_name, classification, contain
 	('api_keys', 'revoked_at', 'internal', false, false, false, 2555),
 	('api_keys', 'revoked_reason', 'internal', false, false, false, 2555),
 	('api_keys', 'created_at', 'internal', false, false, false, 2555),
+	('api_keys', 'created_by', 'internal', false, false, false, 2555),
+	('api_keys', 'operation_key', 'internal', false, false, false, 2555),
+	('api_keys', 'operation_body', 'internal', false, false, false, 2555),
 	('audit_logs', 'id', 'confidential', false, false, false, 2555),
 	('audit_logs', 'user_id', 'confidential', false, false, false, 2555),
 	('audit_logs', 'action', 'confidential', false, false, false, 2555),
@@ -210,6 +214,10 @@ INSERT INTO data_classification(table_name, column_name, classification, contain
 	('catalog_syncs', '*', 'internal', false, false, false, NULL),
 	('catalog_sync_seen', '*', 'internal', false, false, false, NULL),
 	('rate_windows', '*', 'internal', false, false, false, NULL),
+	('key_ring_keys', '*', 'confidential', false, false, false, NULL),
+	('key_ring_rotations', '*', 'confidential', false, false, false, NULL),
+	('key_ring_nodes', '*', 'internal', false, false, false, NULL),
+	('plugin_secrets', '*', 'confidential', false, false, false, NULL),
 	('schema_migrations', '*', 'public', false, false, false, NULL);
 
 CREATE TABLE backup_validation (

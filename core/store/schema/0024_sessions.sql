@@ -38,8 +38,9 @@ CREATE INDEX session_tokens_spent_session ON session_tokens_spent (session_id);
 INSERT INTO data_classification(table_name, column_name, classification, contains_pii, contains_phi, encryption_required, retention_days) VALUES
 	('login_attempts', '*', 'confidential', true, false, false, 1),
 	('login_places', '*', 'confidential', true, false, false, 90),
-	('session_tokens_spent', '*', 'internal', false, false, false, 60),
-	('session_tokens_spent', 'hash', 'restricted', false, false, true, 60)
+	('session_tokens_spent', 'hash', 'restricted', false, false, true, 60),
+	('session_tokens_spent', 'session_id', 'internal', false, false, false, 60),
+	('session_tokens_spent', 'spent_at', 'internal', false, false, false, 60)
 ON CONFLICT DO NOTHING;
 
 -- ---- attempts ------------------------------------------------------------------------------------------------------------------------
