@@ -359,6 +359,39 @@ static void act(struct rest_call *call, struct span action)
 	open_change(call, &request);
 }
 
+/* {"config","revision"?,"reason"?}: the whole configuration, over the schema's defaults. revision
+ * is the one that it was made from: a change by somebody else since then is a conflict. */
+static void configure(struct rest_call *call)
+{
+	struct store_change_request request = {
+		.action = SPAN("configure"),
+		.plugin_name = span_of(call->plugin),
+	};
+	CLEANUP(json_freep) json_t *parameters = json_object();
+	const json_t *config;
+	struct json_reader reader;
+	struct text text;
+	struct error err;
+	int64_t revision;
+
+	json_reader_init(&reader, call->json, "body", ERR_INVALID, &err);
+	config = json_read_object(&reader, "config", JSON_REQUIRED);
+	revision = json_read_integer(&reader, "revision", JSON_OPTIONAL, 1, INT64_MAX, 0);
+	request.reason = json_read_text(&reader, "reason", JSON_OPTIONAL, 1000);
+	if (json_reader_end(&reader) < 0) {
+		rest_problem(call, &err);
+		return;
+	}
+	(void)json_object_set(parameters, "config", (json_t *)(uintptr_t)config);
+	if (revision)
+		(void)json_object_set_new(parameters, "revision", json_integer(revision));
+	text_init(&text);
+	json_append(&text, parameters);
+	request.parameters = text_span(&text);
+	open_change(call, &request);
+	text_done(&text);
+}
+
 static void disable(struct rest_call *call)
 {
 	act(call, SPAN("disable"));
@@ -381,6 +414,7 @@ const struct rest_route rest_installations_routes[] = {
 	REST_ROUTE("POST", "/v1/installations", INSTALLATION_CHANGE, BODY, JSON, install),
 	REST_ROUTE("GET", ONE, INSTALLATION_READ, PLUGIN, NONE, get),
 	REST_ROUTE("GET", ONE "/health", INSTALLATION_READ, PLUGIN, NONE, health),
+	REST_ROUTE("POST", ONE "/configure", INSTALLATION_CHANGE, PLUGIN, JSON, configure),
 	REST_ROUTE("POST", ONE "/disable", INSTALLATION_CHANGE, PLUGIN, JSON, disable),
 	REST_ROUTE("POST", ONE "/enable", INSTALLATION_CHANGE, PLUGIN, JSON, enable),
 	REST_ROUTE("POST", ONE "/uninstall", INSTALLATION_CHANGE, PLUGIN, JSON, uninstall),

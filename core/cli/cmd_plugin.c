@@ -259,6 +259,88 @@ static int plugin_health(struct cli *cli, struct error *err)
 	return show(cli, "installations", "/health", err);
 }
 
+/* ---- configuration ---- */
+
+/* KEY=VALUE into config; VALUE is JSON, or else a text. */
+static int set_member(json_t *config, const char *argument, struct error *err)
+{
+	const char *equals = strchr(argument, '=');
+	CLEANUP(mem_freep) char *key = NULL;
+	json_t *value;
+
+	if (!equals || equals == argument)
+		return error_set(err, ERR_USAGE, "'%s' is not KEY=VALUE", argument);
+	key = mem_printf("%.*s", (int)(equals - argument), argument);
+	value = json_loads(equals + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	if (!value)
+		value = json_string(equals + 1);
+	if (!value || json_object_set_new(config, key, value) == -1)
+		return error_set(err, ERR_USAGE, "'%s' is not UTF-8", argument);
+	return 0;
+}
+
+static int edit_config(struct cli *cli, json_t *config, struct error *err)
+{
+	const char *unset = cli_value(cli, "unset");
+
+	if (unset && json_object_del(config, unset) == -1)
+		return error_set(err, ERR_NOT_FOUND, "'%s' is not set", unset);
+	for (int i = 1; i < cli->count; i++) {
+		int rc = set_member(config, cli->arguments[i], err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int plugin_configure(struct cli *cli, struct error *err)
+{
+	CLEANUP(mem_freep) char *path = NULL, *action = NULL;
+	CLEANUP(json_freep) json_t *now = NULL, *config = NULL, *body = NULL, *change = NULL;
+	const char *file = cli_value(cli, "file");
+	int rc;
+
+	if (!file && cli->count == 1 && !cli_value(cli, "unset"))
+		return error_set(
+			err, ERR_USAGE, "nothing to set: give KEY=VALUE, --unset or --file");
+	rc = file ? read_config(file, &config, err) : 0;
+	if (rc == 0)
+		rc = plugin_path(cli, "installations", "", &path, err);
+	if (rc == 0)
+		rc = client_get(cli, path, &now, err);
+	if (rc < 0)
+		return rc;
+	if (!config)
+		config = json_incref(json_object_get(now, "config"));
+	rc = edit_config(cli, config, err);
+	if (rc < 0)
+		return rc;
+	/* What somebody else set since it was read is not undone. */
+	body = json_pack("{s:O, s:I, s:s?}", "config", config, "revision",
+		(json_int_t)cli_integer(now, "revision", 0), "reason", cli->reason);
+	action = mem_printf("%s/configure", path);
+	rc = client_post(cli, action, body, &change, err);
+	return rc < 0 ? rc : change_follow(cli, change, err);
+}
+
+static int plugin_config(struct cli *cli, struct error *err)
+{
+	CLEANUP(mem_freep) char *path = NULL;
+	CLEANUP(json_freep) json_t *answer = NULL;
+	int rc = plugin_path(cli, "installations", "", &path, err);
+
+	if (rc == 0)
+		rc = client_get(cli, path, &answer, err);
+	if (rc < 0)
+		return rc;
+	if (cli->json)
+		cli_json(json_object_get(answer, "config"));
+	else
+		print_members(json_object_get(answer, "config"));
+	return 0;
+}
+
 static bool print_log_line(void *user, const char *event, const json_t *data)
 {
 	struct cli *cli = user;
@@ -327,6 +409,20 @@ const struct cli_command cli_plugin_commands[] = {
 	{ "plugin list", "", 0, 0, "show what is installed", NULL, { { 0 } }, plugin_list },
 	{ "plugin show", "NAME", 1, 1, "show all that is known of a plugin", NULL, { { 0 } },
 		plugin_show },
+	{ "plugin config", "NAME", 1, 1, "show a plugin's configuration", NULL, { { 0 } },
+		plugin_config },
+	{ "plugin configure", "NAME [KEY=VALUE...]", 1, 64, "change a plugin's configuration",
+		"The package's schema checks it. A plugin that takes it while it runs does; "
+		"another "
+		"one\n"
+		"starts anew beside the running one. One that is refused leaves the old "
+		"configuration.\n"
+		"VALUE is JSON, or else a text.\n\n"
+		"  mortise plugin configure notify smtp_port=587 'from=ops@example.org'",
+		{ { "file", 'f', "FILE",
+			  "the whole configuration as JSON, instead of the present one" },
+			{ "unset", 'u', "KEY", "leave KEY to the schema's default" } },
+		plugin_configure },
 	{ "plugin disable", "NAME", 1, 1, "take a plugin out of service and keep it", NULL,
 		{ { 0 } }, plugin_disable },
 	{ "plugin enable", "NAME", 1, 1, "put a disabled plugin back into service", NULL, { { 0 } },

@@ -12,6 +12,7 @@
  *
  *   install, enable   verify  wish  start  gate  commit  route
  *   update            verify  wish  start  gate  commit  route  retire
+ *   configure         verify  wish  apply  start  gate  commit  route  retire
  *   disable           wish  drain  stop  commit
  *   uninstall         wish  drain  stop  commit  clean
  *
@@ -19,10 +20,15 @@
  * change_fail with the state that the table below names, after what was started is stopped. Each
  * step ends in step_done(), from the loop. A change without a number follows what another node
  * did: wish, commit and failure are then moves of this node's instance alone.
+ *
+ * configure gives the running plugin its new configuration; only for one that takes none while it
+ * runs a second instance starts beside it, as at an update. A step without an instance to work on
+ * is skipped.
  */
 enum step {
 	STEP_VERIFY,
 	STEP_WISH,
+	STEP_APPLY,
 	STEP_START,
 	STEP_GATE,
 	STEP_COMMIT,
@@ -35,7 +41,7 @@ enum step {
 	STEP_COUNT
 };
 
-#define STEPS_MAX 8
+#define STEPS_MAX 9
 
 struct phase {
 	struct list link;
@@ -53,13 +59,16 @@ struct change {
 	size_t at;
 	bool wished;
 	bool committed;
+	bool applied; /* the serving instance runs with the new configuration */
 	bool failing;
 	bool ending; /* its last transaction was sent */
 	bool abandoned;
 	bool busy; /* a callback is under way */
 	char *plugin;
 	char *digest;
-	char *config;                      /* wished for; NULL: the schema's defaults */
+	char *config;     /* wished for; NULL: the schema's defaults */
+	char *old_config; /* of the serving instance, once it is replaced */
+	char *old_row_config;
 	struct installation *installation; /* NULL before the wish of a first install */
 	struct instance *instance;         /* started by this change, not serving yet */
 	struct error err;
@@ -72,6 +81,7 @@ struct change {
 
 static void verify(struct change *c);
 static void wish(struct change *c);
+static void apply(struct change *c);
 static void start(struct change *c);
 static void gate(struct change *c);
 static void commit(struct change *c);
@@ -89,6 +99,7 @@ static const struct {
 } steps[STEP_COUNT] = {
 	[STEP_VERIFY] = { "verify", verify, true },
 	[STEP_WISH] = { "wish", wish, false },
+	[STEP_APPLY] = { "apply", apply, true },
 	[STEP_START] = { "start", start, true },
 	[STEP_GATE] = { "gate", gate, true },
 	[STEP_COMMIT] = { "commit", commit, false },
@@ -105,7 +116,7 @@ static const struct {
 	enum step steps[STEPS_MAX];
 	enum state wished;    /* the instance's state at the wish; COUNT: as it is */
 	enum state committed; /* and at the commit */
-	enum state failed;    /* when it fails between the two */
+	enum state failed;    /* when it fails between the two; COUNT: as it is */
 	bool resumes;         /* one that was interrupted behind the wish goes on */
 } actions[ACTION_COUNT] = {
 	[ACTION_INSTALL] = { "install",
@@ -116,6 +127,10 @@ static const struct {
 		{ STEP_VERIFY, STEP_WISH, STEP_START, STEP_GATE, STEP_COMMIT, STEP_ROUTE,
 			STEP_RETIRE, STEP_END },
 		STATE_UPDATING, STATE_INSTALLED, STATE_INSTALLED, false },
+	[ACTION_CONFIGURE] = { "configure",
+		{ STEP_VERIFY, STEP_WISH, STEP_APPLY, STEP_START, STEP_GATE, STEP_COMMIT,
+			STEP_ROUTE, STEP_RETIRE, STEP_END },
+		STATE_COUNT, STATE_COUNT, STATE_COUNT, false },
 	[ACTION_ENABLE] = { "enable",
 		{ STEP_VERIFY, STEP_WISH, STEP_START, STEP_GATE, STEP_COMMIT, STEP_ROUTE,
 			STEP_END },
@@ -145,6 +160,8 @@ static void change_free(struct change *c)
 	mem_free(c->plugin);
 	mem_free(c->digest);
 	mem_free(c->config);
+	mem_free(c->old_config);
+	mem_free(c->old_row_config);
 	mem_free(c);
 }
 
@@ -276,6 +293,13 @@ static void step_done(struct change *c, const struct error *err)
 	step_run(c);
 }
 
+static void step_skip(struct change *c)
+{
+	note_phase(c, "skipped", NULL);
+	c->at++;
+	step_run(c);
+}
+
 static int fault(struct change *c, struct error *err)
 {
 	CLEANUP(mem_freep)
@@ -344,6 +368,11 @@ static void on_configured(void *arg, const struct error *err, struct span config
 	}
 	mem_free(c->instance->config);
 	c->instance->config = mem_printf("%.*s", SPAN_ARG(config));
+	if (c->action == ACTION_CONFIGURE) {
+		/* Its files are looked at when it starts, if it has to. */
+		step_done(c, NULL);
+		return;
+	}
 	c->busy = true;
 	c->lc->hooks->verify(c->lc->user, c->instance, on_verified, c);
 }
@@ -407,8 +436,11 @@ static void wished(struct change *c)
 
 	c->wished = true;
 	i->change = c;
-	if (c->instance)
+	if (c->instance) {
 		c->instance->installation = i;
+		mem_free(c->instance->row_config);
+		c->instance->row_config = mem_strdup(i->config);
+	}
 	if (c->action == ACTION_UNINSTALL && i->state == STATE_INSTALLED)
 		state_move(&i->state, STATE_DISABLED, i->plugin);
 	if (to != STATE_COUNT)
@@ -524,6 +556,65 @@ static void wish(struct change *c)
 	store_change_wish(c->lc->db, &fence, &m, on_wish, c);
 }
 
+/* ---- apply: to the instance that serves, in its place ---- */
+
+static void swap_text(char **a, char **b)
+{
+	char *held = *a;
+
+	*a = *b;
+	*b = held;
+}
+
+/* The serving instance with the candidate's configuration, or back with its own: a worker that is
+ * started anew meanwhile has the right one, too. */
+static void swap_configuration(struct change *c)
+{
+	struct instance *serving = c->installation->serving;
+
+	swap_text(&serving->config, &c->old_config);
+	swap_text(&serving->row_config, &c->old_row_config);
+}
+
+static void on_applied(void *arg, const struct error *err)
+{
+	struct change *c = arg;
+
+	c->applied = !err;
+	if (err)
+		swap_configuration(c);
+	if (!resume(c))
+		return;
+	if (err && err->code == ERR_UNSUPPORTED) {
+		/* An instance of its own, then. */
+		c->instance->config = TAKE(c->old_config);
+		c->instance->row_config = TAKE(c->old_row_config);
+		step_skip(c);
+		return;
+	}
+	instance_free(c->instance);
+	c->instance = NULL;
+	step_done(c, err);
+}
+
+static void apply(struct change *c)
+{
+	struct installation *i = c->installation;
+
+	if (!i->serving) {
+		/* It is disabled, and starts with it one day. */
+		instance_free(c->instance);
+		c->instance = NULL;
+		step_skip(c);
+		return;
+	}
+	c->old_config = TAKE(c->instance->config);
+	c->old_row_config = TAKE(c->instance->row_config);
+	swap_configuration(c);
+	c->busy = true;
+	c->lc->hooks->apply(c->lc->user, i->serving, on_applied, c);
+}
+
 /* ---- start, gate ---- */
 
 static void on_started(void *arg, const struct error *err)
@@ -536,14 +627,24 @@ static void on_started(void *arg, const struct error *err)
 
 static void start(struct change *c)
 {
+	if (!c->instance) {
+		step_skip(c);
+		return;
+	}
 	c->busy = true;
 	c->lc->hooks->start(c->lc->user, c->instance, on_started, c);
 }
 
 static void gate(struct change *c)
 {
+	struct instance *inst = c->applied ? c->installation->serving : c->instance;
+
+	if (!inst) {
+		step_skip(c);
+		return;
+	}
 	c->busy = true;
-	c->lc->hooks->gate(c->lc->user, c->instance, on_started, c);
+	c->lc->hooks->gate(c->lc->user, inst, on_started, c);
 }
 
 /* ---- commit ---- */
@@ -553,7 +654,8 @@ static void committed(struct change *c)
 	struct installation *i = c->installation;
 
 	c->committed = true;
-	state_move(&i->state, actions[c->action].committed, i->plugin);
+	if (actions[c->action].committed != STATE_COUNT)
+		state_move(&i->state, actions[c->action].committed, i->plugin);
 	if (c->instance) {
 		mem_free(i->version);
 		mem_free(i->digest);
@@ -650,6 +752,8 @@ static void commit(struct change *c)
 {
 	if (c->number)
 		when_written(c, send_commit);
+	else if (actions[c->action].committed == STATE_COUNT)
+		committed(c);
 	else
 		follow_move(c, actions[c->action].committed, NULL);
 }
@@ -670,6 +774,10 @@ static void route(struct change *c)
 	struct installation *i = c->installation;
 	struct instance *old = i->serving;
 
+	if (!c->instance) {
+		step_skip(c);
+		return;
+	}
 	i->serving = c->instance;
 	i->serving->routed = true;
 	/* Kept until it is retired; without a serving successor it stays the one to stop. */
@@ -793,6 +901,8 @@ static enum state failed_state(const struct change *c)
 	if (c->action == ACTION_INSTALL && c->installation &&
 		c->installation->state == STATE_AVAILABLE)
 		return STATE_AVAILABLE;
+	if (actions[c->action].failed == STATE_COUNT)
+		return c->installation ? c->installation->state : STATE_INSTALLED;
 	return actions[c->action].failed;
 }
 
@@ -847,6 +957,15 @@ static void record_failure(struct change *c)
 		end(c);
 }
 
+static void on_reverted(void *arg, const struct error *err)
+{
+	struct change *c = arg;
+
+	(void)err;
+	if (resume(c))
+		change_failed(c, NULL);
+}
+
 static void on_candidate_stopped(void *arg, const struct error *err)
 {
 	struct change *c = arg;
@@ -864,6 +983,17 @@ static void change_failed(struct change *c, const struct error *err)
 	if (err && !c->failing)
 		c->err = *err;
 	c->failing = true;
+	if (c->applied) {
+		c->applied = false;
+		swap_configuration(c);
+		if (c->installation->serving->running) {
+			c->busy = true;
+			c->lc->hooks->revert(c->lc->user, c->installation->serving, on_reverted, c);
+			return;
+		}
+		/* Its worker failed for good with the new one. */
+		c->installation->serving->failure = c->err;
+	}
 	if (c->instance && c->instance->running) {
 		c->busy = true;
 		c->lc->hooks->stop(c->lc->user, c->instance, on_candidate_stopped, c);
@@ -934,7 +1064,8 @@ void change_run(struct lifecycle *lc, const struct store_change *row, bool inter
 		c->installation->change = c;
 		if (!c->config && action != ACTION_INSTALL && c->installation->config)
 			c->config = mem_strdup(c->installation->config);
-		if (action == ACTION_ENABLE && c->installation->digest) {
+		if ((action == ACTION_ENABLE || action == ACTION_CONFIGURE) &&
+			c->installation->digest) {
 			mem_free(c->digest);
 			c->digest = mem_strdup(c->installation->digest);
 		}

@@ -151,6 +151,7 @@ void instance_free(struct instance *inst)
 	mem_free(inst->version);
 	mem_free(inst->digest);
 	mem_free(inst->config);
+	mem_free(inst->row_config);
 	mem_free(inst->permissions);
 	mem_free(inst->provides);
 	facts_done(&inst->facts);
@@ -261,6 +262,7 @@ static void keep(struct installation *i, const struct store_installation *row)
 		return;
 	}
 	i->serving = instance_new(lc, i, &facts, row->config, span_of(i->permissions));
+	set_text(&i->serving->row_config, row->config);
 	i->serving->routed = true;
 	lc->hooks->keep(lc->user, i->serving);
 }
@@ -283,6 +285,8 @@ static void decide(struct installation *i, const struct store_installation *row)
 			change_follow(i, ACTION_UPDATE);
 		else if (!i->serving)
 			keep(i, row);
+		else if (!span_equal(row->config, span_of(i->serving->row_config)))
+			change_follow(i, ACTION_CONFIGURE);
 		break;
 	case STATE_UPDATING:
 		if (wanted)

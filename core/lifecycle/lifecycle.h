@@ -47,8 +47,9 @@ struct instance {
 	struct installation *installation; /* NULL before the wish of a first install */
 	char *plugin;
 	char *version;
-	char *digest; /* "sha256:..." */
-	char *config;
+	char *digest;     /* "sha256:..." */
+	char *config;     /* what the plugin gets: with the schema's defaults */
+	char *row_config; /* the row's text that it was made of; NULL: of none yet */
 	char *permissions;
 	char *provides; /* extensions, parted by spaces */
 	struct facts facts;
@@ -72,6 +73,12 @@ struct lifecycle_hooks {
 	/* config with the schema's defaults, or the reason why it is not valid; JSON. */
 	void (*configure)(void *user, struct span manifest, struct span config,
 		lifecycle_text_cb done, void *arg);
+	/* Give a plugin that runs inst->config. ERR_UNSUPPORTED: it takes none while it runs. Any
+	 * other error: it refused, and has the one before. */
+	void (*apply)(void *user, struct instance *inst, lifecycle_done_cb done, void *arg);
+	/* The same where the plugin has had that one already: if it does not take it back, its
+	 * worker starts anew with it. Never fails. */
+	void (*revert)(void *user, struct instance *inst, lifecycle_done_cb done, void *arg);
 	/* Start it once and tell how that went. From then on it is kept running. */
 	void (*start)(void *user, struct instance *inst, lifecycle_done_cb done, void *arg);
 	/* Keep it running, also when the first start fails; lifecycle_gave_up() is the end of it.

@@ -59,6 +59,7 @@ void lifecycle_bury(struct lifecycle *lc, struct instance *inst);
 enum action {
 	ACTION_INSTALL,
 	ACTION_UPDATE,
+	ACTION_CONFIGURE,
 	ACTION_ENABLE,
 	ACTION_DISABLE,
 	ACTION_UNINSTALL,

@@ -11,7 +11,7 @@
 
 struct store_change {
 	int64_t number;
-	struct span action; /* install, update, enable, disable, uninstall */
+	struct span action; /* install, update, configure, enable, disable, uninstall */
 	struct span plugin_name;
 	struct span environment;
 	struct span installation_id; /* none before the wish of a first install */
@@ -43,7 +43,9 @@ struct store_change_request {
 	struct span version; /* none: the plugin's current one */
 	struct span digest;
 	struct span reason;
-	struct span parameters; /* JSON {"config","permissions","health_check_url","method"} */
+	/* JSON {"config","permissions","health_check_url","method"}; to configure:
+	 * {"config","revision"} */
+	struct span parameters;
 	struct span operation_key;
 };
 

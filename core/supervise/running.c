@@ -74,8 +74,9 @@ struct running {
 	/* Waiting for fronts: those that have yet to answer. */
 	uint64_t awaited;
 	/* What our callers wait for. */
-	lifecycle_done_cb started, gated, drained, stopped;
-	void *started_arg, *gated_arg, *drained_arg, *stopped_arg;
+	lifecycle_done_cb started, gated, drained, stopped, applied;
+	void *started_arg, *gated_arg, *drained_arg, *stopped_arg, *applied_arg;
+	bool reverting; /* what is applied was in force before */
 	unsigned gate_failures;
 	bool drain_acked;
 	uint64_t drain_until_ns;
@@ -364,6 +365,20 @@ static void on_health(void *user, enum health_status status, struct span detail)
 		end_unhealthy(r, detail);
 }
 
+static void on_configured(void *user, const struct error *err)
+{
+	struct running *r = user;
+
+	if (err && r->reverting) {
+		/* Between two configurations it is of no use. */
+		worker_kill(r->worker, ERR_PLUGIN_REFUSED,
+			"it did not take back the configuration that it had");
+		err = NULL;
+	}
+	r->reverting = false;
+	call(&r->applied, r->applied_arg, err);
+}
+
 static void append_metric(struct supervisor *s, const struct running *r, int64_t time_us,
 	const struct worker_metric *m)
 {
@@ -521,6 +536,13 @@ static void on_end(void *user, const struct worker_end *end)
 	}
 	(void)error_set(&r->failure, end->rc ? end->rc : ERR_WORKER_DIED, "%s",
 		end->rc ? end->text : "the worker ended by itself");
+	/* Whoever waits for a worker's word has its end for an answer. */
+	r->phase = PHASE_WAITING;
+	call(&r->applied, r->applied_arg, r->reverting ? NULL : &r->failure);
+	r->reverting = false;
+	call(&r->gated, r->gated_arg, &r->failure);
+	if (r->stopping)
+		return;
 	after_failure(r, &r->failure, lived_ms(r, end));
 }
 
@@ -536,6 +558,7 @@ static const struct worker_events worker_events = {
 	.on_loaded = on_loaded,
 	.on_started = on_started,
 	.on_health = on_health,
+	.on_configured = on_configured,
 	.on_drained = on_worker_drained,
 	.on_metrics = on_metrics,
 	.on_end = on_end,
@@ -691,11 +714,12 @@ static void on_handle_closed(uv_handle_t *handle)
 	struct running *r = handle->data;
 	struct supervisor *s = r->s;
 	lifecycle_done_cb stopped = r->stopped, started = r->started, gated = r->gated,
-			  drained = r->drained;
+			  drained = r->drained, applied = r->applied;
 	struct instance *inst = r->inst;
 	struct error failure = r->failure;
 	void *stopped_arg = r->stopped_arg, *started_arg = r->started_arg,
-	     *gated_arg = r->gated_arg, *drained_arg = r->drained_arg;
+	     *gated_arg = r->gated_arg, *drained_arg = r->drained_arg,
+	     *applied_arg = r->applied_arg;
 	bool gave_up = !r->stopping;
 
 	ASSERT(r->magic == RUNNING_MAGIC);
@@ -713,6 +737,8 @@ static void on_handle_closed(uv_handle_t *handle)
 		supervisor_publish(s, NULL, NULL);
 	if (failure.code == 0)
 		(void)error_set(&failure, ERR_CANCELLED, "it was stopped");
+	if (applied)
+		applied(applied_arg, &failure);
 	if (started)
 		started(started_arg, &failure);
 	else if (gated)
@@ -844,6 +870,22 @@ void running_gate(struct running *r, lifecycle_done_cb done, void *arg)
 	/* A worker that is being restarted is asked once it is up. */
 	if (r->phase == PHASE_UP)
 		(void)uv_timer_start(&r->health_timer, on_health_timer, 0, interval ? interval : 1);
+}
+
+bool running_apply(struct running *r, bool revert, lifecycle_done_cb done, void *arg)
+{
+	ASSERT(!r->applied);
+	if (!r->worker || r->phase != PHASE_UP) {
+		/* One that is just starting was told the configuration that shall not be. */
+		if (revert && r->worker)
+			worker_kill(r->worker, ERR_CANCELLED, "its configuration is taken back");
+		return false;
+	}
+	r->applied = done;
+	r->applied_arg = arg;
+	r->reverting = revert;
+	worker_configure(r->worker, span_of(r->inst->config));
+	return true;
 }
 
 static uint32_t drain_left_ms(const struct running *r)

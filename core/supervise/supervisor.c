@@ -471,38 +471,60 @@ static void hook_keep(void *user, struct instance *inst)
 	(void)running_new(user, inst, NULL, NULL);
 }
 
-struct gate_error {
+struct refusal {
 	lifecycle_done_cb done;
 	void *arg;
 	struct error err;
 };
 
-static void on_gate_refused(void *arg, const struct error *err)
+static void on_refusal(void *arg, const struct error *err)
 {
-	struct gate_error *g = arg;
+	struct refusal *r = arg;
 
 	(void)err;
-	g->done(g->arg, &g->err);
-	mem_free(g);
+	r->done(r->arg, &r->err);
+	mem_free(r);
+}
+
+/* done(arg, err), later. */
+static void refuse(struct supervisor *s, const struct error *err, lifecycle_done_cb done, void *arg)
+{
+	struct refusal *r = mem_zalloc(sizeof(*r));
+
+	r->done = done;
+	r->arg = arg;
+	r->err = *err;
+	supervisor_after(s, 0, on_refusal, r);
 }
 
 static void hook_gate(void *user, struct instance *inst, lifecycle_done_cb done, void *arg)
 {
-	struct supervisor *s = user;
-	struct gate_error *g;
+	struct error err = inst->failure;
 
 	if (inst->running) {
 		running_gate(inst->running, done, arg);
 		return;
 	}
 	/* It ended for good between its start and now. */
-	g = mem_zalloc(sizeof(*g));
-	g->done = done;
-	g->arg = arg;
-	g->err = inst->failure;
-	if (g->err.code == 0)
-		(void)error_set(&g->err, ERR_WORKER_DIED, "the worker ended");
-	supervisor_after(s, 0, on_gate_refused, g);
+	if (err.code == 0)
+		(void)error_set(&err, ERR_WORKER_DIED, "the worker ended");
+	refuse(user, &err, done, arg);
+}
+
+static void hook_apply(void *user, struct instance *inst, lifecycle_done_cb done, void *arg)
+{
+	struct error err = { 0 };
+
+	if (inst->running && running_apply(inst->running, false, done, arg))
+		return;
+	(void)error_set(&err, ERR_UNSUPPORTED, "the plugin does not run just now");
+	refuse(user, &err, done, arg);
+}
+
+static void hook_revert(void *user, struct instance *inst, lifecycle_done_cb done, void *arg)
+{
+	if (!inst->running || !running_apply(inst->running, true, done, arg))
+		supervisor_after(user, 0, done, arg);
 }
 
 static void hook_publish(void *user, lifecycle_done_cb done, void *arg)
@@ -696,6 +718,8 @@ static void hook_clean(void *user, const char *installation, lifecycle_done_cb d
 static const struct lifecycle_hooks hooks = {
 	.verify = hook_verify,
 	.configure = hook_configure,
+	.apply = hook_apply,
+	.revert = hook_revert,
 	.start = hook_start,
 	.keep = hook_keep,
 	.gate = hook_gate,

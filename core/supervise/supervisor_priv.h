@@ -101,6 +101,9 @@ bool running_settled(const struct running *r); /* its first start has ended, wel
 /* Its worker's entry in the table; false: it has none to show. */
 bool running_describe(const struct running *r, struct front_table_worker *out);
 void running_gate(struct running *r, lifecycle_done_cb done, void *arg);
+/* Give its plugin inst->config, for the hooks apply and revert. False: it is not up, and done is
+ * not called. */
+bool running_apply(struct running *r, bool revert, lifecycle_done_cb done, void *arg);
 void running_drain(struct running *r, lifecycle_done_cb done, void *arg);
 /* r is gone when done comes. A drain under way ends with it. */
 void running_stop(struct running *r, lifecycle_done_cb done, void *arg);

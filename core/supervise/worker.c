@@ -44,6 +44,7 @@ struct worker {
 	uv_timer_t timer;  /* the deadline of a start or a stop */
 	uint64_t question; /* the open health question, 0: none */
 	uint64_t questions;
+	uint64_t configuring; /* the open WORKER_CONFIGURE, 0: none */
 	struct protocol_memory memory;
 	struct plugin_log *log;
 	struct error reason; /* it said so itself */
@@ -164,6 +165,30 @@ static int on_health(struct worker *w, uint64_t id, struct span payload, struct 
 	return 0;
 }
 
+static int on_configured(struct worker *w, uint64_t id, struct span payload, struct error *err)
+{
+	struct worker_configured m;
+	struct error why = { 0 };
+	struct text repaired;
+	int rc = decode_worker_configured(&m, payload, &w->memory, err);
+
+	if (rc < 0)
+		return rc;
+	if (id != w->configuring)
+		return 0;
+	w->configuring = 0;
+	if (m.rc != 0) {
+		if (m.text.len > TEXT_MAX)
+			m.text.len = TEXT_MAX;
+		text_init(&repaired);
+		text_append_utf8(&repaired, m.text);
+		(void)error_set(&why, error_entry(m.rc)->code, "%s", repaired.data);
+		text_done(&repaired);
+	}
+	w->events->on_configured(w->user, m.rc ? &why : NULL);
+	return 0;
+}
+
 static int on_log(struct worker *w, struct span payload, struct error *err)
 {
 	static const char *const sources[WORKER_LOG_COUNT] = {
@@ -259,6 +284,9 @@ static void on_message(void *user, struct channel_message *message)
 		break;
 	case PROTOCOL_WORKER_HEALTH:
 		rc = on_health(w, message->id, message->payload, &err);
+		break;
+	case PROTOCOL_WORKER_CONFIGURED:
+		rc = on_configured(w, message->id, message->payload, &err);
 		break;
 	case PROTOCOL_WORKER_LOG:
 		rc = on_log(w, message->payload, &err);
@@ -464,6 +492,16 @@ void worker_ask(struct worker *w, uint32_t timeout_ms)
 	w->question = ++w->questions;
 	if (channel_of(w))
 		(void)send_worker_health_ask(channel_of(w), w->question, &m);
+}
+
+void worker_configure(struct worker *w, struct span config)
+{
+	const struct worker_configure m = { config };
+
+	ASSERT(w->magic == WORKER_MAGIC && w->configuring == 0);
+	w->configuring = ++w->questions;
+	if (channel_of(w))
+		(void)send_worker_configure(channel_of(w), w->configuring, &m);
 }
 
 void worker_drain(struct worker *w, uint32_t deadline_ms)

@@ -39,6 +39,8 @@ struct worker_events {
 	void (*on_started)(void *user);
 	/* One answer to worker_ask(); detail is at most PROTOCOL_DETAIL_MAX, repaired. */
 	void (*on_health)(void *user, enum health_status status, struct span detail);
+	/* The answer to worker_configure(); NULL: it has taken it. */
+	void (*on_configured)(void *user, const struct error *err);
 	void (*on_drained)(void *user);
 	void (*on_metrics)(void *user, const struct worker_metrics *metrics);
 	/* The worker is gone when it returns. */
@@ -71,6 +73,10 @@ void worker_go(struct worker *w);
 
 /* Ask for its health; a question that is still open counts as no answer. After on_started. */
 void worker_ask(struct worker *w, uint32_t timeout_ms);
+
+/* Give the plugin a new configuration: on_configured, unless it ends before. One at a time, after
+ * on_started. */
+void worker_configure(struct worker *w, struct span config);
 
 /* No new work comes: on_drained when nothing is in flight, or at the deadline. */
 void worker_drain(struct worker *w, uint32_t deadline_ms);

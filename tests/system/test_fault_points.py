@@ -1,6 +1,7 @@
 """kill -9 of the supervisor at every fault point of each change: old state or new state, no garbage."""
 import re
 
+import moody
 import pytest
 from conftest import SOURCE, Host, eventually, name_of
 
@@ -65,7 +66,8 @@ def garbage(host):
 
 
 def test_the_list_of_fault_points_is_covered():
-    assert {point.split('.')[0] for point in POINTS} - {'audit', 'update'} == set(COMMANDS)
+    elsewhere = {'audit', 'key_ring'}  # test_audit.py, tests/unit/supervise
+    assert {point.split('.')[0] for point in POINTS} - elsewhere == set(COMMANDS) | {'configure', 'update'}
     assert len(POINTS) >= 30
 
 
@@ -89,4 +91,71 @@ def test_a_kill_leaves_the_old_state_or_the_new_one(point, host, publisher):
     now = state(host)
     assert now in allowed, (now, done.stderr, host.log())
     assert (host.status('/api/hello/ping') == 200) == (now == 'installed'), (now, host.log())
+    eventually(lambda: not garbage(host))
+
+
+def points_of(group):
+    return [point for point in POINTS if point.split('.')[0] == group]
+
+
+@pytest.fixture(scope='module')
+def moody_host(publisher, request):
+    """A host with fixture/moody 1.0.0, which takes a configuration while it runs or does not."""
+    host = Host()
+    try:
+        host.up()
+        host.trust(publisher)
+        host.install(moody.package(publisher, library=request.param))
+        yield host
+    finally:
+        host.destroy()
+
+
+def die_at(host, point, command):
+    """Give the command to a host that dies at the point; start it again and see the change end."""
+    host.down()
+    host.up(env={'MORTISE_FAULT': f'{point}:kill'})
+    pid = host.pid
+    command()
+    eventually(lambda: name_of(pid) != 'mortised', timeout=30)
+    host.up()
+    eventually(lambda: sql(host, "SELECT count(*) FROM changes WHERE state = 'running'") == '0')
+
+
+@pytest.mark.parametrize('point', points_of('configure'))
+@pytest.mark.parametrize('moody_host', ['moody', 'moody_fixed'], indirect=True)
+def test_a_kill_leaves_the_old_configuration_or_the_new_one(point, moody_host):
+    host = moody_host
+    old = host.json('plugin', 'config', 'moody')
+    new = {'word': point}
+    die_at(host, point, lambda: host.cli('plugin', 'configure', 'moody', f'word={point}'))
+    now = host.json('plugin', 'config', 'moody')
+    assert now in (old, new)
+    assert (now == new) == (host.json('history')[0]['state'] == 'done')
+    assert eventually(lambda: moody.show(host))['config'] == now
+    eventually(lambda: len(host.workers()) == 1)
+    eventually(lambda: not garbage(host))
+
+
+@pytest.mark.parametrize('point', points_of('update'))
+@pytest.mark.parametrize('moody_host', ['moody'], indirect=True)
+def test_a_kill_leaves_the_old_version_or_the_new_one(point, moody_host, publisher):
+    host = moody_host
+
+    def version():
+        return host.json('plugin', 'list')[0]['version']
+    old = version()
+    new = '1.0.1' if old == '1.0.0' else '1.0.0'
+    package = moody.package(publisher, new, 'moody_next' if new == '1.0.1' else 'moody')
+    status, _, body = host.request('POST', '/v1/packages', body=package.read_bytes(),
+                                   headers={'Content-Type': 'application/vnd.mortise.package'})
+    assert status in (200, 201), body
+    die_at(host, point, lambda: sql(host, f"""
+        SELECT set_config('app.current_user_id', (SELECT id FROM users WHERE provider = 'system'), true);
+        SELECT change_open('update', 'fixture/moody', 'development', '{new}', NULL, NULL, NULL, '{{}}', NULL)"""))
+    now = version()
+    assert now in (old, new)
+    assert (now == new) == (host.json('history')[0]['state'] == 'done')
+    assert eventually(lambda: moody.show(host))
+    eventually(lambda: len(host.workers()) == 1)
     eventually(lambda: not garbage(host))

@@ -6,7 +6,7 @@ SET LOCAL search_path = public, pg_temp;
 
 CREATE TABLE changes (
 	number bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-	action varchar(20) NOT NULL CHECK (action IN ('install', 'update', 'enable', 'disable', 'uninstall')),
+	action varchar(20) NOT NULL CHECK (action IN ('install', 'update', 'configure', 'enable', 'disable', 'uninstall')),
 	plugin_name varchar(255) NOT NULL,
 	environment varchar(50) NOT NULL,
 	installation_id varchar(30) REFERENCES plugin_installations,
@@ -52,7 +52,7 @@ BEGIN
 	IF me IS NULL OR coalesce(p_actor, me) <> me OR NOT app_is_elevated() THEN
 		RAISE EXCEPTION 'only an administrator or platform engineer may change installations' USING ERRCODE = '42501';
 	END IF;
-	IF p_action IS NULL OR p_action NOT IN ('install', 'update', 'enable', 'disable', 'uninstall') THEN
+	IF p_action IS NULL OR p_action NOT IN ('install', 'update', 'configure', 'enable', 'disable', 'uninstall') THEN
 		RAISE EXCEPTION 'unknown action ''%''', p_action USING ERRCODE = '22023';
 	ELSIF coalesce(p_environment, '') = '' OR coalesce(p_operation_key, 'k') = '' OR jsonb_typeof(params) <> 'object' THEN
 		RAISE EXCEPTION 'empty environment, empty operation key or parameters that are no object' USING ERRCODE = '22023';
@@ -79,7 +79,7 @@ BEGIN
 	END IF;
 
 	SELECT * INTO plugin FROM plugins WHERE name = p_plugin_name;
-	SELECT i.id, i.installed_version, i.installed_digest, i.is_enabled, i.uninstalled_at INTO installation
+	SELECT i.id, i.installed_version, i.installed_digest, i.is_enabled, i.uninstalled_at, i.revision INTO installation
 	FROM plugin_installations i WHERE i.plugin_id = plugin.id AND i.environment = p_environment;
 	live := installation.id IS NOT NULL AND installation.uninstalled_at IS NULL;
 	derived := state_of(ARRAY(SELECT n.state FROM plugin_instances n WHERE n.installation_id = installation.id));
@@ -115,6 +115,15 @@ BEGIN
 		ELSIF wished.checksum = installation.installed_digest THEN
 			RAISE EXCEPTION '''%'' % is installed already', p_plugin_name, wished.version USING ERRCODE = 'MC003';
 		END IF;
+	ELSIF p_action = 'configure' THEN
+		IF coalesce(jsonb_typeof(params->'config'), '') <> 'object' THEN
+			RAISE EXCEPTION 'a configuration is an object' USING ERRCODE = '22023';
+		ELSIF derived NOT IN ('installed', 'disabled') THEN
+			RAISE EXCEPTION '''%'' is %', p_plugin_name, derived USING ERRCODE = 'MC005', HINT = 'Install it again, with the configuration.';
+		ELSIF (params->>'revision')::bigint <> installation.revision THEN
+			RAISE EXCEPTION '''%'' has changed since revision %', p_plugin_name, params->>'revision'
+				USING ERRCODE = 'MZ012', HINT = 'Read its configuration again and make the change to that one.';
+		END IF;
 	ELSIF p_action = 'disable' THEN
 		IF derived = 'disabled' THEN
 			RAISE EXCEPTION '''%'' is disabled already', p_plugin_name USING ERRCODE = 'MC003';
@@ -137,7 +146,7 @@ BEGIN
 	BEGIN
 		INSERT INTO changes(action, plugin_name, environment, installation_id, from_version, to_version, digest, actor_id, reason, parameters, operation_key)
 		VALUES (p_action, p_plugin_name, p_environment, installation.id, CASE WHEN live AND installation.installed_digest IS NOT NULL THEN installation.installed_version END,
-			CASE WHEN p_action IN ('install', 'update') THEN wished.version WHEN p_action IN ('enable', 'disable') THEN installation.installed_version END,
+			CASE WHEN p_action IN ('install', 'update') THEN wished.version WHEN p_action IN ('configure', 'enable', 'disable') THEN installation.installed_version END,
 			CASE WHEN p_action IN ('install', 'update') THEN wished.checksum ELSE installation.installed_digest END, me, p_reason, params, p_operation_key)
 		RETURNING * INTO change;
 	EXCEPTION WHEN unique_violation THEN
@@ -220,7 +229,8 @@ DECLARE
 		'to', change.to_version, 'digest', change.digest, 'node', change.node_id));
 BEGIN
 	PERFORM audit_write('plugin.' || change.action || '.' || p_step, 'plugin_installation', change.installation_id, change.plugin_name,
-		p_old => change.before, p_new => facts, p_status => p_status, p_error => p_error->>'text', p_actor => change.actor_id);
+		p_old => change.before,
+		p_new => facts || CASE change.action WHEN 'configure' THEN jsonb_build_object('config', change.parameters->'config') ELSE '{}' END, p_status => p_status, p_error => p_error->>'text', p_actor => change.actor_id);
 	IF p_step <> 'wish' THEN
 		INSERT INTO events(event_type, event_category, user_id, plugin_id, data, source)
 		VALUES ('plugin.' || change.action || '.' || change.state, 'plugin', change.actor_id,
@@ -291,6 +301,8 @@ BEGIN
 		PERFORM plugin_account_put(installation.id, change.plugin_name, true);
 		PERFORM instance_move(p_node, p_token, installation.id, CASE change.action WHEN 'install' THEN 'installing'::plugin_status ELSE 'updating' END,
 			CASE change.action WHEN 'install' THEN wanted_version END, CASE change.action WHEN 'install' THEN wanted_digest END);
+	ELSIF change.action = 'configure' AND old.id IS NOT NULL THEN
+		UPDATE plugin_installations SET config = coalesce(p_config, params->'config') WHERE id = old.id RETURNING * INTO installation;
 	ELSE
 		IF old.id IS NULL THEN
 			RAISE EXCEPTION '''%'' is not installed in ''%''', change.plugin_name, change.environment USING ERRCODE = 'MC002';
@@ -346,6 +358,8 @@ BEGIN
 			PERFORM instance_move(p_node, p_token, installation.id, 'available');
 		END IF;
 		PERFORM plugin_account_put(installation.id, change.plugin_name, false);
+	ELSIF change.action = 'configure' THEN
+		SELECT * INTO installation FROM plugin_installations WHERE id = change.installation_id;
 	ELSE
 		SELECT * INTO installation FROM plugin_installations WHERE id = change.installation_id;
 		PERFORM instance_move(p_node, p_token, installation.id, CASE change.action WHEN 'enable' THEN 'installed'::plugin_status ELSE 'disabled' END);
@@ -371,14 +385,15 @@ BEGIN
 		-- The wish stands, and says what was tried; no version serves, so nothing is started until a new change.
 		PERFORM instance_move(p_node, p_token, change.installation_id, 'failed', p_failure => p_error || jsonb_build_object('change', p_number));
 	ELSIF p_instance_state IN ('installed', 'disabled') THEN
-		IF change.action NOT IN ('update', 'enable', 'disable') OR (p_instance_state = 'disabled') <> (change.action = 'enable') THEN
+		SELECT state INTO own FROM plugin_instances WHERE installation_id = change.installation_id AND node_id = p_node;
+		IF (CASE change.action WHEN 'configure' THEN own WHEN 'enable' THEN 'disabled' WHEN 'update' THEN 'installed' WHEN 'disable' THEN 'installed' END)
+			IS DISTINCT FROM p_instance_state THEN
 			RAISE EXCEPTION 'a failed % does not leave an instance %', change.action, p_instance_state USING ERRCODE = 'MC005';
 		END IF;
 		UPDATE plugin_installations SET wished_version = b->>'wished_version', wished_digest = b->>'wished_digest', config = b->'config',
 			granted_permissions = json_texts(b->'granted_permissions'), health_check_url = b->>'health_check_url',
 			is_enabled = (b->>'is_enabled')::boolean, disabled_at = (b->>'disabled_at')::timestamptz
 		WHERE id = change.installation_id;
-		SELECT state INTO own FROM plugin_instances WHERE installation_id = change.installation_id AND node_id = p_node;
 		IF own <> p_instance_state THEN
 			PERFORM instance_move(p_node, p_token, change.installation_id, p_instance_state);
 		END IF;

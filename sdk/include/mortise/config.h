@@ -2,8 +2,9 @@
  *
  * The configuration is one JSON object: the manifest's defaults with the
  * installation's own values over them, valid under the manifest's schema. It is
- * set at install and holds as long as the installation; ABI 1.0 has the way to
- * change it under a running plugin, the supervisor does not use it yet.
+ * set at install and changed with 'mortise plugin configure': under a running
+ * plugin that offers config.apply, with a new start of any other. A plugin that
+ * refuses it, or is unhealthy with it, keeps the one before.
  */
 #ifndef MORTISE_CONFIG_H
 #define MORTISE_CONFIG_H

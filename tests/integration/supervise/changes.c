@@ -32,8 +32,10 @@ struct stand {
 	struct db_pool *db;
 	struct lifecycle *lc;
 	struct lifecycle *earlier;
-	struct text asked; /* the hooks that were called, in order */
-	const char *fails; /* the hook that answers with an error; NULL: none */
+	struct text asked;  /* the hooks that were called, in order */
+	const char *fails;  /* the hook that answers with an error; NULL: none */
+	int code;           /* of that error */
+	const char *filled; /* the configuration that the schema's defaults make */
 	bool settled;
 	int64_t ended;
 	bool closed;
@@ -69,7 +71,7 @@ static void answer(
 	l->done = done;
 	l->arg = arg;
 	if (s->fails && strcmp(s->fails, hook) == 0)
-		(void)error_set(&l->err, ERR_UNHEALTHY, "the test says no at %s", hook);
+		(void)error_set(&l->err, s->code, "the test says no at %s", hook);
 	(void)uv_timer_init(&s->loop, &l->timer);
 	(void)uv_timer_start(&l->timer, on_later, ms, 0);
 }
@@ -87,6 +89,7 @@ static void hook_verify(void *user, struct instance *inst, lifecycle_done_cb don
 }
 
 struct configuring {
+	struct stand *s;
 	lifecycle_text_cb done;
 	void *arg;
 };
@@ -95,7 +98,7 @@ static void on_configured(void *arg, const struct error *err)
 {
 	struct configuring *c = arg;
 
-	c->done(c->arg, err, err ? SPAN_NONE : SPAN("{\"filled\":true}"));
+	c->done(c->arg, err, err ? SPAN_NONE : span_of(c->s->filled));
 	mem_free(c);
 }
 
@@ -106,9 +109,22 @@ static void hook_configure(
 
 	(void)manifest;
 	(void)config;
+	c->s = user;
 	c->done = done;
 	c->arg = arg;
 	answer(user, "configure", 0, on_configured, c);
+}
+
+static void hook_apply(void *user, struct instance *inst, lifecycle_done_cb done, void *arg)
+{
+	text_printf(&((struct stand *)user)->asked, "apply%s ", inst->config);
+	answer(user, "apply", 0, done, arg);
+}
+
+static void hook_revert(void *user, struct instance *inst, lifecycle_done_cb done, void *arg)
+{
+	text_printf(&((struct stand *)user)->asked, "revert%s ", inst->config);
+	answer(user, "revert", 0, done, arg);
 }
 
 static void hook_start(void *user, struct instance *inst, lifecycle_done_cb done, void *arg)
@@ -179,6 +195,8 @@ static void hook_ended(void *user, int64_t number)
 static const struct lifecycle_hooks hooks = {
 	.verify = hook_verify,
 	.configure = hook_configure,
+	.apply = hook_apply,
+	.revert = hook_revert,
 	.start = hook_start,
 	.keep = hook_keep,
 	.gate = hook_gate,
@@ -237,6 +255,8 @@ static void set_up(struct stand *s)
 	struct lifecycle_options own = options;
 
 	memset(s, 0, sizeof(*s));
+	s->code = ERR_UNHEALTHY;
+	s->filled = "{\"filled\":true}";
 	EXPECT_INT(uv_loop_init(&s->loop), ==, 0);
 	text_init(&s->asked);
 	s->url = postgres_database();
@@ -269,8 +289,10 @@ static void open_change(struct stand *s, const char *action, const char *digest)
 {
 	sql(s,
 		"INSERT INTO changes(action, plugin_name, environment, to_version, digest, "
+		"parameters, "
 		"actor_id) "
-		"VALUES ('%s', 'acme/tool', 'test', '1.0.0', '%s', " ROOT ")",
+		"VALUES ('%s', 'acme/tool', 'test', '1.0.0', '%s', '{\"config\":{\"a\":1}}', " ROOT
+		")",
 		action, digest);
 }
 
@@ -394,6 +416,109 @@ TEST(lifecycle_change__an_update_starts_beside_the_old_and_retires_it)
 	tear_down(&s);
 }
 
+static void configure(struct stand *s, const char *filled)
+{
+	s->filled = filled;
+	change(s, "configure", DIGEST);
+}
+
+static struct instance *only_instance(struct stand *s)
+{
+	struct instance *inst = LIST_FIRST(lifecycle_instances(s->lc), struct instance, link);
+
+	EXPECT_PTR(inst);
+	EXPECT_TRUE(inst->link.next == lifecycle_instances(s->lc));
+	return inst;
+}
+
+#define CONFIG "SELECT config::text FROM plugin_installations"
+
+TEST(lifecycle_change__a_plugin_takes_a_new_configuration_where_it_runs)
+{
+	struct stand s;
+
+	set_up(&s);
+	begin(&s);
+	change(&s, "install", DIGEST);
+	configure(&s, "{\"a\":2}");
+	EXPECT_STR(s.asked.data, "apply{\"a\":2} gate ");
+	expect_value(&s, CHANGE, "done");
+	expect_value(&s, CONFIG, "{\"a\": 2}");
+	expect_value(&s, STATE, "installed");
+	EXPECT_STR(only_instance(&s)->config, "{\"a\":2}");
+	/* The rows are what it has: nothing follows. */
+	text_clear(&s.asked);
+	s.settled = false;
+	lifecycle_wake(s.lc, true);
+	while (!s.settled)
+		(void)uv_run(&s.loop, UV_RUN_ONCE);
+	EXPECT_STR(s.asked.data, "");
+	tear_down(&s);
+}
+
+TEST(lifecycle_change__one_that_takes_none_starts_anew_beside_the_old)
+{
+	struct stand s;
+
+	set_up(&s);
+	begin(&s);
+	change(&s, "install", DIGEST);
+	s.fails = "apply";
+	s.code = ERR_UNSUPPORTED;
+	configure(&s, "{\"a\":2}");
+	EXPECT_STR(s.asked.data, "apply{\"a\":2} start gate publish drain stop ");
+	expect_value(&s, CHANGE, "done");
+	expect_value(&s, CONFIG, "{\"a\": 2}");
+	EXPECT_STR(only_instance(&s)->config, "{\"a\":2}");
+	EXPECT_TRUE(only_instance(&s)->routed);
+	tear_down(&s);
+}
+
+TEST(lifecycle_change__a_configuration_that_is_refused_leaves_the_old_one)
+{
+	static const struct {
+		const char *fails;
+		const char *asked;
+	} cases[] = {
+		{ "configure", "" },
+		{ "apply", "apply{\"a\":2} " },
+		{ "gate", "apply{\"a\":2} gate revert{\"filled\":true} " },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct stand s;
+
+		set_up(&s);
+		begin(&s);
+		change(&s, "install", DIGEST);
+		s.fails = cases[i].fails;
+		configure(&s, "{\"a\":2}");
+		EXPECT_STR(s.asked.data, cases[i].asked);
+		expect_value(&s, CHANGE, "failed");
+		expect_value(&s, CONFIG, "{\"filled\": true}");
+		expect_value(&s, STATE, "installed");
+		EXPECT_STR(only_instance(&s)->config, "{\"filled\":true}");
+		tear_down(&s);
+	}
+}
+
+TEST(lifecycle_change__a_disabled_plugin_is_configured_for_its_next_start)
+{
+	struct stand s;
+
+	set_up(&s);
+	begin(&s);
+	change(&s, "install", DIGEST);
+	change(&s, "disable", DIGEST);
+	configure(&s, "{\"a\":2}");
+	EXPECT_STR(s.asked.data, "");
+	expect_value(&s, CHANGE, "done");
+	expect_value(&s, STATE, "disabled");
+	change(&s, "enable", DIGEST);
+	expect_value(&s, CONFIG, "{\"a\": 2}");
+	tear_down(&s);
+}
+
 TEST(lifecycle_change__a_first_start_that_fails_leaves_failed_with_its_reason)
 {
 	static const char *const hooks_that_fail[] = { "start", "gate" };
@@ -511,6 +636,38 @@ static void installed_then(struct stand *s, const char *action)
 	if (action)
 		earlier_life(s, action, true);
 	begin(s);
+}
+
+TEST(lifecycle_begin__a_configure_behind_its_wish_leaves_the_old_configuration)
+{
+	struct stand s;
+
+	installed_then(&s, "configure");
+	wait_until(&s, CHANGE, "failed");
+	expect_value(&s, REASON, "MRT-3007");
+	expect_value(&s, CONFIG, "{\"filled\": true}");
+	expect_value(&s, STATE, "installed");
+	while (!strstr(s.asked.data, "keep"))
+		(void)uv_run(&s.loop, UV_RUN_ONCE);
+	tear_down(&s);
+}
+
+TEST(lifecycle_begin__another_nodes_configuration_is_followed)
+{
+	struct stand s;
+
+	set_up(&s);
+	begin(&s);
+	change(&s, "install", DIGEST);
+	text_clear(&s.asked);
+	s.filled = "{\"b\":3}";
+	sql(&s, "UPDATE plugin_installations SET config = '{\"b\":3}'");
+	lifecycle_wake(s.lc, true);
+	while (!strstr(s.asked.data, "gate"))
+		(void)uv_run(&s.loop, UV_RUN_ONCE);
+	EXPECT_STR(s.asked.data, "apply{\"b\":3} gate ");
+	EXPECT_STR(only_instance(&s)->config, "{\"b\":3}");
+	tear_down(&s);
 }
 
 TEST(lifecycle_begin__what_is_installed_is_kept_running)
