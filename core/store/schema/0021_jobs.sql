@@ -158,6 +158,10 @@ BEGIN
 	GET DIAGNOSTICS n = ROW_COUNT; total := total + n;
 	DELETE FROM sessions WHERE expires_at < now() - interval '30 days' AND coalesce(refresh_expires_at, expires_at) < now() - interval '30 days';
 	GET DIAGNOSTICS n = ROW_COUNT; total := total + n;
+	DELETE FROM second_factor_enrolments WHERE expires_at < now();
+	GET DIAGNOSTICS n = ROW_COUNT; total := total + n;
+	DELETE FROM second_factor_messages WHERE expires_at < now() AND since < now() - interval '1 hour';
+	GET DIAGNOSTICS n = ROW_COUNT; total := total + n;
 	DELETE FROM login_attempts WHERE last_at < now() - interval '1 day' AND blocked_until < now();
 	GET DIAGNOSTICS n = ROW_COUNT; total := total + n;
 	DELETE FROM login_places WHERE last_at < now() - interval '90 days';
