@@ -417,14 +417,14 @@ static bool ended(struct asking *a)
 	return true;
 }
 
-static void on_opened(void *user, const struct error *err, struct span result)
+static void on_secret(void *user, const struct error *err, struct span value)
 {
 	struct asking *a = user;
 	struct error own;
 
 	if (ended(a))
 		return;
-	if (!err && !is_one_line(result)) {
+	if (!err && !is_one_line(value)) {
 		(void)error_set(&own, ERR_INVALID, "the secret '%.*s' is not one line",
 			SPAN_ARG(a->names[a->opened]));
 		err = &own;
@@ -433,35 +433,8 @@ static void on_opened(void *user, const struct error *err, struct span result)
 		fail(a, err);
 		return;
 	}
-	a->secrets[a->opened++] = mem_printf("%.*s", SPAN_ARG(result));
+	a->secrets[a->opened++] = mem_printf("%.*s", SPAN_ARG(value));
 	go_on(a);
-}
-
-static void on_envelope(const struct error *err, struct span envelope, void *user)
-{
-	struct asking *a = user;
-	const struct api_options *options = &a->work->api->options;
-	struct span name = a->names[a->opened];
-	struct error missing;
-	struct text place;
-
-	if (ended(a))
-		return;
-	if (err && err->code == ERR_NOT_FOUND) {
-		(void)error_set(&missing, ERR_NOT_FOUND, "the installation has no secret '%.*s'",
-			SPAN_ARG(name));
-		err = &missing;
-	}
-	if (err) {
-		fail(a, err);
-		return;
-	}
-	text_init(&place);
-	text_printf(&place, "plugin_installations.secrets:%.*s:%.*s",
-		SPAN_ARG(a->work->installation), SPAN_ARG(name));
-	options->host->key_ring(
-		options->host_user, KEY_RING_OPEN, text_span(&place), envelope, on_opened, a);
-	text_done(&place);
 }
 
 static void on_config(const struct error *err, struct span value, void *user)
@@ -495,14 +468,14 @@ static void on_config(const struct error *err, struct span value, void *user)
 static void go_on(struct asking *a)
 {
 	struct ext_work *work = a->work;
-	struct db_pool *db = work->api->options.db;
 	struct error err;
 
 	if (!a->url) {
-		store_installation_config(db, &work->context, work->installation,
+		store_installation_config(work->api->options.db, &work->context, work->installation,
 			ext_string(work, "url_config"), on_config, a);
 	} else if (a->opened < a->secret_count) {
-		store_secret_get(db, &work->context, a->names[a->opened], on_envelope, a);
+		if (ext_secret_open(work, a->names[a->opened], on_secret, a, &err) < 0)
+			fail(a, &err);
 	} else {
 		a->fetch = a->is_mail ? send_mail(a, &err) : send_http(a, &err);
 		if (a->fetch == 0)

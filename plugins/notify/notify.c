@@ -14,6 +14,7 @@
 struct mortise_instance {
 	struct mortise_host *host;
 	const struct mortise_call_1 *call;
+	const struct mortise_config_1 *config;
 	/* Of the configuration; NULL: not set. A change of it starts the plugin anew. */
 	char *smtp_url;
 	char *smtp_tls;
@@ -321,22 +322,23 @@ static int32_t create(
 	struct mortise_host *host, struct mortise_instance **out, struct mortise_error *err)
 {
 	struct mortise_instance *self = calloc(1, sizeof(*self));
-	struct mortise_str config;
-	int32_t rc;
 
 	if (!self)
 		return mortise_fail(err, MORTISE_E_LIMIT, "no memory");
 	self->host = host;
 	self->call = mortise_query_call_1(host);
-	rc = mortise_query_config_1(host)->get(host, &config);
-	if (rc == 0)
-		rc = read_config(self, config, err);
-	if (rc < 0) {
-		destroy(self);
-		return rc;
-	}
+	self->config = mortise_query_config_1(host);
 	*out = self;
 	return 0;
+}
+
+/* A configuration that cannot work is said at install, not at the first message. */
+static int32_t start(struct mortise_instance *self, struct mortise_error *err)
+{
+	struct mortise_str json;
+	int32_t rc = self->config->get(self->host, &json);
+
+	return rc < 0 ? mortise_fail(err, rc, "no configuration") : read_config(self, json, err);
 }
 
 static const struct mortise_call_serve_1 serve = { .on_call = on_call };
@@ -344,4 +346,4 @@ static const struct mortise_offer offers[] = { { MORTISE_CALL_SERVE_1, &serve },
 
 MORTISE_PLUGIN("mortise/notify", "1.0.0",
 	MORTISE_NEED(MORTISE_CALL_1) MORTISE_NEED(MORTISE_CONFIG_1), .create = create,
-	.destroy = destroy, .offers = offers);
+	.start = start, .destroy = destroy, .offers = offers);

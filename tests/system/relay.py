@@ -9,17 +9,17 @@ SCHEMA = {'type': 'object', 'additionalProperties': False, 'properties': {
     name: {'type': 'string', 'maxLength': 4000} for name in ('here', 'there', 'server')}}
 
 
-def package(publisher, permissions=('fetch', 'notify'), version='1.0.0'):
+def package(publisher, permissions=('fetch', 'notify'), name='relay'):
     """fixture/relay with these permissions."""
-    folder = publisher.folder / f'relay-{version}'
+    folder = publisher.folder / name
     (folder / 'lib').mkdir(parents=True, exist_ok=True)
     shutil.copy(BUILD / 'fixtures' / 'plugins' / 'relay.so', folder / 'lib' / 'relay.so')
     (folder / 'manifest.json').write_text(json.dumps({
-        'name': 'fixture/relay', 'version': version, 'display_name': 'Relay',
+        'name': 'fixture/relay', 'version': '1.0.0', 'display_name': 'Relay',
         'entry': {'x86_64-linux-gnu': 'lib/relay.so'},
         'routes': [{'name': 'call', 'method': 'POST', 'pattern': '/call', 'scope': 'relay.write', 'deadline_ms': 60000}],
         'permissions': list(permissions), 'config': {'schema': SCHEMA}}))
-    return publisher.pack(folder, publisher.folder / f'relay-{version}.mpk')
+    return publisher.pack(folder, publisher.folder / f'{name}.mpk')
 
 
 def call(host, extension, method, parameters, **query):

@@ -5,14 +5,13 @@ import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
 import relay
 from conftest import descendants, eventually, name_of
 
-INVALID, NOT_FOUND, PERMISSION, DEADLINE, UNAVAIL, UNKNOWN, LIMIT, TOO_LARGE = (
-    -1001, -1005, -1006, -1008, -1009, -1010, -1011, -1016)
+INVALID, NOT_FOUND, PERMISSION, DEADLINE, UNAVAIL, UNKNOWN, LIMIT, TOO_LARGE, FORMAT = (
+    -1001, -1005, -1006, -1008, -1009, -1010, -1011, -1016, -1017)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -24,6 +23,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.release = threading.Event()
         super().__init__(('127.0.0.1', 0), Answer)
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is what some of these tests are about."""
 
     @property
     def url(self):
@@ -168,11 +170,20 @@ INNER = ['127.0.0.1', '127.1', '2130706433', '0x7f000001', '0x7f.1', '0177000000
 def test_a_plugins_own_url_leads_to_no_inner_address(relayed, server, address):
     before = len(server.seen)
     got = ask(relayed, url=f'http://{address}:{server.server_address[1]}/secret', timeout_ms=5000)
-    # An address without a route is UNAVAIL before it is judged; none is ever an answer.
-    assert got['rc'] == PERMISSION or (got['rc'] == UNAVAIL and ':' in address), got
+    # What has no route here, or is no address to the resolver, is UNAVAIL before it is judged; none is ever an answer.
+    assert got['rc'] == PERMISSION or (got['rc'] == UNAVAIL and (':' in address or address.endswith('.'))), got
     assert len(server.seen) == before
     if got['rc'] == PERMISSION:
         assert 'url_config' in got['text'], got
+
+
+def test_a_connection_that_an_administrators_url_opened_is_no_way_in(relayed, server):
+    for _ in range(3):
+        assert here(relayed, '/warm')['rc'] == 0
+        before = len(server.seen)
+        got = ask(relayed, url=server.url + '/secret')
+        assert got['rc'] == PERMISSION and 'loopback' in got['text'], got
+        assert len(server.seen) == before
 
 
 @pytest.mark.parametrize('url', ['file:///etc/passwd', 'gopher://127.0.0.1/', 'ftp://127.0.0.1/', 'smtp://127.0.0.1/', 'dict://x/',
@@ -221,7 +232,7 @@ def test_redirects_are_answers_or_are_counted(relayed, server):
 def test_a_path_stays_below_the_configured_url(relayed, server):
     for path in ('x', '/..', '/a/../b', '/%2e%2e/x', '/.%2E', '/a\\b', '/a#b', '//../x', '/a\r\nX: y'):
         assert here(relayed, path)['rc'] == INVALID, path
-    assert here(relayed, '/...') ['rc'] == 0
+    assert here(relayed, '/...')['rc'] == 0
     assert ask(relayed, url_config='there', path='/z')['rc'] == INVALID   # it has a query of its own
     assert ask(relayed, url_config='there')['rc'] == 0
     assert ask(relayed, url_config='nowhere')['rc'] == NOT_FOUND
@@ -238,7 +249,7 @@ def test_a_path_stays_below_the_configured_url(relayed, server):
     {'name': 'X\r\nY', 'value': ''}, {'name': 'X', 'value': '\x00'}])
 def test_a_header_that_could_forge_another_is_refused(relayed, server, header):
     before = len(server.seen)
-    assert here(relayed, '/h', headers=[header])['rc'] == INVALID
+    assert here(relayed, '/h', headers=[header])['rc'] in (INVALID, FORMAT)
     assert len(server.seen) == before
 
 
@@ -288,13 +299,76 @@ def test_a_plugin_has_a_bounded_number_of_requests(relayed, server):
     server.release.clear()
 
 
-def test_without_the_permission_nothing_is_sent(host, publisher, new_host, server):
+class Proxy(http.server.ThreadingHTTPServer):
+    """An HTTP proxy that answers itself, whatever host it is asked for."""
+    daemon_threads = True
+
+    def __init__(self):
+        self.asked = []
+        super().__init__(('127.0.0.1', 0), ProxyAnswer)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class ProxyAnswer(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        where = self.path.partition('?to=')[2]
+        self.send_response(302 if where else 200)
+        if where:
+            self.send_header('Location', where)
+        self.send_header('Content-Length', '7')
+        self.end_headers()
+        self.wfile.write(b'proxied')
+
+    def do_CONNECT(self):
+        self.server.asked.append(self.path)
+        self.send_response(403)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+
+def test_a_proxy_is_asked_for_other_hosts_and_never_for_inner_addresses(new_host, publisher, server):
+    proxy = Proxy()
+    host = new_host(env={'MORTISE_FETCH_PROXY': f'http://127.0.0.1:{proxy.server_address[1]}',
+                         'MORTISE_FETCH_NO_PROXY': '127.0.0.1, direct.invalid', 'http_proxy': 'http://127.0.0.1:1'})
+    host.up()
+    host.trust(publisher)
+    config = host.folder / 'relay.json'
+    config.write_text(json.dumps({'here': server.url}))
+    host.install(relay.package(publisher), '--config', config)
+    # A name is the proxy's to resolve, and the proxy itself may stand anywhere.
+    got = ask(host, url='http://name.invalid/x')
+    assert (got['rc'], got['bytes']) == (0, 'proxied'), got
+    assert proxy.asked == ['http://name.invalid/x']
+    ask(host, url='https://name.invalid/')
+    assert proxy.asked[1:] == ['name.invalid:443']
+    # Literal inner addresses are nobody's to resolve.
+    for address in ('10.0.0.1', '0xa000001', '[::1]', 'localhost', '169.254.169.254', 'x.localhost'):
+        assert ask(host, url=f'http://{address}/')['rc'] == PERMISSION, address
+    got = ask(host, url='http://name.invalid/?to=http://192.168.0.1/', redirects=1)
+    assert got['rc'] == PERMISSION, got
+    assert proxy.asked[2:] == ['http://name.invalid/?to=http://192.168.0.1/']
+    # Whom the list names is asked directly, and then the address is judged.
+    assert here(host, '/direct')['rc'] == 0 and server.last()[1] == '/direct'
+    assert ask(host, url=server.url)['rc'] == PERMISSION
+    assert ask(host, url='http://a.direct.invalid/')['rc'] == UNAVAIL
+    assert len(proxy.asked) == 3
+    proxy.shutdown()
+    proxy.server_close()
+
+
+def test_without_the_permission_nothing_is_sent(publisher, new_host, server):
     own = new_host()
     own.up()
     own.trust(publisher)
     config = own.folder / 'relay.json'
     config.write_text(json.dumps({'here': server.url}))
-    own.install(relay.package(publisher, permissions=(), version='1.0.1'), '--config', config)
+    own.install(relay.package(publisher, permissions=(), name='relay-bare'), '--config', config)
     before = len(server.seen)
     got = relay.call(own, 'fetch/1', 'request', {'url_config': 'here'})
     assert got['rc'] == PERMISSION and 'fetch' in got['text']
@@ -326,14 +400,13 @@ def test_killed_it_is_back_and_what_was_under_way_is_answered(relayed, server):
             target=lambda m=method: results.append(here(relayed, '/slow', method=m, timeout_ms=60000)))
         thread.start()
         eventually(lambda: len(server.seen) > before)
-        started = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         thread.join(30)
         assert results and results[0]['rc'] == expected, results
         # The next request waits for the process that comes, and needs no second try.
         assert here(relayed, '/again')['rc'] == 0
         assert fetch_pid(relayed) not in (None, pid)
-        assert 'fetch ended, starting it again' in relayed.log(), time.monotonic() - started
+        assert 'fetch ended, starting it again' in relayed.log()
     server.release.set()
 
 

@@ -2,7 +2,7 @@
  *
  * An extension is a set of named methods that take and give a JSON object and,
  * where the method says so, bytes. The host offers some (catalog/1, identity/1,
- * kv/1; their typed wrappers are catalog.h, identity.h, kv.h), other plugins may
+ * kv/1, fetch/1, ...; their typed wrappers are catalog.h and so on), other plugins may
  * offer more. 64-bit integers travel as strings, lists come in pages with a
  * cursor. The host checks what its own extensions take and give; between plugins
  * it only carries, so both sides read what comes as a stranger's (json.h does).
