@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/map.h"
-#include "base/semver.h"
+#include "base/semver_range.h"
 #include "codec/json.h"
 #include "codec/shown.h"
 #include "package/config.h"
@@ -510,17 +510,21 @@ static void read_config(struct json_reader *outer, struct manifest *m, struct er
 
 static int read_dependency(const json_t *object, const char *list, size_t index, struct error *err)
 {
+	struct semver_range parsed;
 	struct json_reader r;
-	struct span name;
+	struct span name, range;
 	char where[60];
 
 	(void)snprintf(where, sizeof(where), "manifest.%s[%zu]", list, index);
 	json_reader_init(&r, object, where, ERR_MANIFEST_FORM, err);
 	name = json_read_text(&r, "name", JSON_REQUIRED, MANIFEST_PATH_MAX);
-	(void)json_read_text(&r, "range", JSON_REQUIRED, RANGE_MAX);
+	range = json_read_text(&r, "range", JSON_REQUIRED, RANGE_MAX);
 	(void)json_read_boolean(&r, "optional", false);
 	if (name.data && !manifest_name_valid(name))
 		value_fail(&r, "name", "is not publisher/plugin");
+	if (range.data && !semver_range_parse(range, &parsed))
+		value_fail(
+			&r, "range", "is no range of versions such as '^1.2' or '>=1.0.0 <2.0.0'");
 	return json_reader_end(&r);
 }
 

@@ -98,6 +98,7 @@ TEST(package_manifest__values_against_the_rules_are_refused)
 		"\"provides\":[\"geo\"]", "\"requires\":{\"abi\":[\"core\"]}",
 		"\"platform\":{\"min\":\"1\"}",
 		"\"dependencies\":[{\"name\":\"x\",\"range\":\"^1\"}]",
+		"\"dependencies\":[{\"name\":\"acme/x\",\"range\":\"newest\"}]",
 		"\"health\":{\"url\":\"file:///etc/passwd\"}" };
 	struct error err;
 
