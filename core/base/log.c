@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log_priv.h"
 
 static enum log_level lowest_level = LOG_LEVEL_INFO;
 static const char *program_name = "mortise";
@@ -22,6 +23,14 @@ static int is_plain(struct span s)
 	return s.len > 0;
 }
 
+bool log_withholds(struct span key)
+{
+	for (size_t i = 0; log_withheld[i]; i++)
+		if (span_is(key, log_withheld[i]))
+			return true;
+	return false;
+}
+
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
 	char now[CLOCK_TEXT_SIZE];
@@ -35,7 +44,9 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 		event);
 	for (size_t i = 1; i < n && fields[i].key; i++) {
 		text_printf(&line, " %s=", fields[i].key);
-		if (!fields[i].text.data)
+		if (log_withholds(span_of(fields[i].key)))
+			text_append_string(&line, "[withheld]");
+		else if (!fields[i].text.data)
 			text_printf(&line, "%lld", (long long)fields[i].number);
 		else if (is_plain(fields[i].text))
 			text_append_span(&line, fields[i].text);

@@ -3,11 +3,14 @@
  * A line is `time level event key=value ...`; values with anything but plain
  * characters are quoted, so no value can forge a line or a key. Whoever handles
  * an error logs it, once. Error: someone must act. Warn: we carried on, and say
- * so. Never a secret. Library modules do not log above debug. [any thread]
+ * so. Never a secret: the value of a field that is named like a restricted or
+ * personal column of the database is withheld. Library modules do not log above
+ * debug. [any thread]
  */
 #ifndef MORTISE_BASE_LOG_H
 #define MORTISE_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +62,9 @@ struct log_field {
 
 /* fields[0] is skipped, so that a call without fields is still an array. */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+
+/* Is a field of that name withheld? For those who write logs of their own. */
+bool log_withholds(struct span key);
 
 /* What is below is dropped. The program name stands in each line. */
 void log_init(const char *program, enum log_level lowest);

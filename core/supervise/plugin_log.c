@@ -168,7 +168,8 @@ static void append_line(struct text *out, const struct plugin_log_line *line)
 			text_append_char(out, ',');
 		append_string(out, line->fields[i].key);
 		text_append_char(out, ':');
-		append_string(out, line->fields[i].value);
+		append_string(out, log_withholds(line->fields[i].key) ? SPAN("[withheld]")
+								      : line->fields[i].value);
 	}
 	text_append_string(out, "}}\n");
 }

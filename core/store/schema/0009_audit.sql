@@ -53,15 +53,18 @@ CREATE TABLE audit_archives (
 	exported_at timestamptz
 );
 
--- A setting of the wrong form is not worth losing an audit row for.
-CREATE FUNCTION app_address() RETURNS inet
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+-- An address of the wrong form is not worth losing an audit row for.
+CREATE FUNCTION audit_address(p_address text) RETURNS inet
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN app_setting('app.ip_address')::inet;
+	RETURN p_address::inet;
 EXCEPTION WHEN invalid_text_representation THEN
 	RETURN NULL;
 END
 $$;
+
+CREATE FUNCTION app_address() RETURNS inet
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$ SELECT audit_address(app_setting('app.ip_address')) $$;
 
 -- Personal values of audit rows are envelopes (0005) under a key of the person they speak of. Rows cannot be changed, keys can be destroyed:
 -- audit_forget() makes the values unreadable, and the chain, which covers the envelopes, still holds. Nobody but the owner reads this table.

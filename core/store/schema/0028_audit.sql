@@ -322,7 +322,7 @@ BEGIN
 		IF r.status NOT IN ('failure', 'error') THEN
 			RAISE EXCEPTION 'a refusal is no %', r.status USING ERRCODE = '22023';
 		END IF;
-		PERFORM audit_insert((r.user_id, r.plugin, CASE WHEN r.ip_address ~ '^[0-9a-fA-F.:]+$' THEN r.ip_address::inet END, r.user_agent,
+		PERFORM audit_insert((r.user_id, r.plugin, audit_address(r.ip_address), r.user_agent,
 			r.session_id, r.request_id)::audit_asker, r.action, r.resource_type, NULL, r.resource_name, NULL, NULL, r.status, r.error, r.metadata);
 		n := n + 1;
 	END LOOP;

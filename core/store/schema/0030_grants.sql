@@ -10,7 +10,7 @@ GRANT USAGE ON SCHEMA public TO application_role, mortise_supervisor;
 GRANT EXECUTE ON FUNCTION generate_cuid() TO PUBLIC;
 
 -- Both sides.
-GRANT EXECUTE ON FUNCTION app_setting(text), app_user_id(), app_plugin(), app_address(), json_texts(jsonb), semver_order(text),
+GRANT EXECUTE ON FUNCTION app_setting(text), app_user_id(), app_plugin(), app_address(), audit_address(text), json_texts(jsonb), semver_order(text),
 	audit_write(text, text, text, text, jsonb, jsonb, text, text, jsonb, text), state_of(plugin_status[]), user_position(text, text)
 	TO application_role, mortise_supervisor;
 -- What is personal of a user comes from the functions of 0023 alone.
