@@ -15,8 +15,7 @@ static const struct {
 	const char *help;
 } settings[] = {
 	{ "auth.second_factor", { "optional", "admins", "everyone" },
-		"who must have a second factor; who has none can only enrol from his next login "
-		"on" },
+		"who must have a second factor; who has none can only enrol" },
 	{ "catalog.visibility", { "team", "everyone" },
 		"who sees a service: members of its team, or everyone" },
 };

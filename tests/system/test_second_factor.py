@@ -8,7 +8,7 @@ import time
 import urllib.parse
 
 import pytest
-from conftest import SOURCE
+from conftest import SOURCE, eventually
 from person import PERIOD, Person, code_of, now_step
 
 
@@ -376,10 +376,31 @@ def test_who_owes_a_factor_and_has_none_can_only_enrol(person, policy):
     assert (status, answer['code']) == (409, 'MRT-5154')
 
 
+def test_a_session_from_before_the_policy_owes_the_factor_too(person, policy):
+    session = person.login()
+    token = session['token']
+    assert person.host.status('/v1/whoami', token=token) == 200
+    policy('everyone')
+    assert eventually(lambda: person.host.status('/v1/whoami', token=token) == 401, timeout=5)
+    person.age(session['id'])
+    assert person.factor('POST', '/totp', {}, token)[0] == 403
+    status, begun = person.factor('POST', '/totp', {'password': person.user.password}, token)
+    person.seed = begun['secret']
+    status, whole = person.factor('POST', '/totp/confirm', {'code': person.code()}, token)
+    assert status == 200 and person.host.status('/v1/whoami', token=whole['token']) == 200
+    assert person.ask('DELETE', f'/v1/users/{person.user.id}/second-factor', {}, person.host.token)[0] == 200
+    assert eventually(lambda: person.host.status('/v1/whoami', token=whole['token']) == 401, timeout=5)
+
+
 def test_the_policy_may_name_administrators_only(person, policy, make_user):
     policy('admins')
     assert person.login()['second_factor'] is None
     assert Person(person.host, make_user('ADMIN')).login()['second_factor'] == {'methods': []}
+    session = person.login()
+    person.user.sql("UPDATE users SET role = 'ADMIN' WHERE id = %s", person.user.id)
+    assert eventually(lambda: person.host.status('/v1/whoami', token=session['token']) == 401, timeout=5)
+    status, answer = person.ask('POST', '/v1/sessions/refresh', {'refresh_token': session['refresh_token']})
+    assert status == 401, answer  # nor does what he had before become an administrator's
 
 
 def test_only_an_administrator_sets_the_policy_and_only_to_what_it_knows(person):

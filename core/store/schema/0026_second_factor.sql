@@ -102,6 +102,20 @@ BEGIN
 END
 $$;
 
+-- Sessions that began before their user owed a factor owe it now: the rule changed, he may do more, or his factor was taken away.
+CREATE FUNCTION second_factor_demand() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+	UPDATE sessions s SET half = true FROM users u WHERE u.id = s.user_id AND s.is_active AND NOT s.half AND NOT u.mfa_enabled
+		AND (TG_TABLE_NAME <> 'users' OR u.id = to_jsonb(NEW) ->> 'id') AND second_factor_owed(u.id);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER second_factor_demand AFTER INSERT OR UPDATE ON host_settings
+	FOR EACH ROW WHEN (NEW.name = 'auth.second_factor') EXECUTE FUNCTION second_factor_demand();
+CREATE TRIGGER second_factor_demand AFTER UPDATE OF role, mfa_enabled ON users
+	FOR EACH ROW WHEN (NOT NEW.mfa_enabled) EXECUTE FUNCTION second_factor_demand();
+
 -- ---- the asker ---------------------------------------------------------------------------------
 
 -- The asker's row, locked, so that two requests of one user go one after the other.
