@@ -126,3 +126,86 @@ TEST(api_ext__bytes_go_only_where_a_method_takes_them)
 	EXPECT_TRUE(ext_is_mutating(SPAN("other/1"), SPAN("get")));
 	principal_unref(who);
 }
+
+TEST(api_ext__what_a_plugin_provides_is_checked_by_our_schema)
+{
+	static const struct {
+		const char *method, *json, *permissions;
+		int rc;
+	} cases[] = {
+		{ "send", "{\"channel\":\"email\",\"to\":\"a@b\",\"subject\":\"s\",\"text\":\"t\"}",
+			"notify", 0 },
+		{ "send", "{\"channel\":\"email\",\"to\":\"a@b\",\"subject\":\"s\",\"text\":\"t\"}",
+			NULL, 0 },
+		{ "send", "{\"channel\":\"email\",\"to\":\"a@b\",\"subject\":\"s\",\"text\":\"t\"}",
+			"fetch", ERR_PERMISSION },
+		{ "send",
+			"{\"channel\":\"pigeon\",\"to\":\"a@b\",\"subject\":\"s\",\"text\":\"t\"}",
+			"notify", ERR_INVALID },
+		{ "send", "{\"channel\":\"email\",\"to\":\"a@b\",\"subject\":\"s\"}", "notify",
+			ERR_INVALID },
+		{ "send", "{", "notify", ERR_FORMAT },
+		{ "receive", "{}", "notify", ERR_UNSUPPORTED },
+	};
+
+	EXPECT_TRUE(ext_is_lent(SPAN("notify/1")));
+	EXPECT_FALSE(ext_is_ours(SPAN("notify/1")));
+	EXPECT_FALSE(ext_is_lent(SPAN("fetch/1")));
+	EXPECT_TRUE(ext_is_ours(SPAN("fetch/1")));
+	EXPECT_FALSE(ext_is_lent(SPAN("acme.geo/1")));
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		const struct ext_call call = { .extension = SPAN("notify/1"),
+			.method = span_of(cases[i].method),
+			.json = span_of(cases[i].json),
+			.permissions = cases[i].permissions };
+		struct error err;
+
+		ck_assert_msg(
+			ext_check_lent(&call, &err) == cases[i].rc, "case %zu: %s", i, err.text);
+	}
+}
+
+TEST(api_ext__a_request_that_could_forge_or_stray_is_refused_before_anything_is_asked)
+{
+	static const struct {
+		const char *method, *json;
+		const char *where; /* in the message */
+	} cases[] = {
+		{ "request", "{}", "url_config" },
+		{ "request", "{\"url\":\"http://a/\",\"url_config\":\"b\"}", "url_config" },
+		{ "request", "{\"url\":\"http://a/\",\"path\":\"/x\"}", "path" },
+		{ "request", "{\"url_config\":\"b\",\"path\":\"x\"}", "path" },
+		{ "request", "{\"url_config\":\"b\",\"path\":\"/a/%2e./x\"}", "path" },
+		{ "request", "{\"url_config\":\"b\",\"path\":\"/..?q\"}", "path" },
+		{ "request", "{\"url\":\"http://a/\",\"method\":\"TRACE\"}", "method" },
+		{ "request",
+			"{\"url\":\"http://a/\",\"headers\":[{\"name\":\"Host\",\"value\":\"b\"}]}",
+			"Host" },
+		{ "request",
+			"{\"url\":\"http://a/\",\"headers\":[{\"name\":\"A\",\"value\":\"b\\nC: "
+			"d\"}]}",
+			"control" },
+		{ "request",
+			"{\"url\":\"http://a/\",\"headers\":[{\"name\":\"A\",\"secret\":\"../"
+			"x\"}]}",
+			"secret" },
+		{ "request", "{\"url\":\"http://a/\",\"redirects\":11}", "redirects" },
+		{ "mail",
+			"{\"url\":\"smtp://a\",\"from\":\"a@b\",\"to\":[\"c@d\"],\"subject\":\"s\","
+			"\"text\":\"t\",\"username\":\"u\"}",
+			"password" },
+		{ "mail",
+			"{\"url\":\"smtp://a\",\"from\":\"a@b\",\"to\":[\"c@d\"],\"subject\":\"s\","
+			"\"text\":\"t\",\"username\":\"u\",\"password\":\"p\",\"tls\":\"offered\"}",
+			"TLS" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct error err = { 0 };
+
+		ck_assert_msg(start("fetch/1", cases[i].method, cases[i].json, "fetch", "*",
+				      &err) == ERR_INVALID,
+			"case %zu: %s", i, err.text);
+		EXPECT_CONTAINS(err.text, cases[i].where);
+	}
+}
