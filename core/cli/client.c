@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/session.h"
 
 #define ANSWER_LIMIT    (64u << 20)
 #define TOKEN_LIMIT     4096
@@ -22,8 +23,11 @@
 
 struct client {
 	CURL *curl;
-	char *base;          /* "http://127.0.0.1:7400" */
-	char *authorization; /* the header line, or NULL without a token */
+	char *base;      /* "http://127.0.0.1:7400" */
+	char *token;     /* NULL: none */
+	bool authorized; /* token was looked for */
+	bool kept;       /* token is the kept session's, and may be renewed, */
+	bool renewed;    /* once */
 	char reason[CURL_ERROR_SIZE];
 };
 
@@ -42,34 +46,37 @@ struct transfer {
 	int fd; /* being uploaded */
 };
 
-static int read_token(struct cli *cli, const char *data, char **out, struct error *err)
+/* A small file of the data folder, less its line break; NULL when it is not there. */
+static int read_line(const char *data, const char *name, char **out, struct error *err)
 {
-	CLEANUP(mem_freep) char *path = mem_printf("%s/admin.token", data);
-	struct text token;
+	CLEANUP(mem_freep) char *path = mem_printf("%s/%s", data, name);
+	struct text line;
 	int rc;
 
-	if (cli->token && cli->token[0]) {
-		*out = mem_strdup(cli->token);
-		return 0;
-	}
-	text_init(&token);
-	rc = io_read_file(AT_FDCWD, path, TOKEN_LIMIT, &token, err);
-	while (rc == 0 && token.len && token.data[token.len - 1] == '\n')
-		token.data[--token.len] = '\0';
+	*out = NULL;
+	text_init(&line);
+	rc = io_read_file(AT_FDCWD, path, TOKEN_LIMIT, &line, err);
+	while (rc == 0 && line.len && line.data[line.len - 1] == '\n')
+		line.data[--line.len] = '\0';
 	if (rc == 0)
-		*out = mem_strdup(token.data);
-	text_done(&token);
-	if (rc == ERR_NOT_FOUND) {
-		*out = NULL; /* the host answers 401 where a token is needed */
-		return 0;
-	}
+		*out = mem_strdup(line.data);
+	mem_wipe(line.data, line.len);
+	text_done(&line);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* Where the host of the data folder listens; NULL: none runs there. */
+static int find_own(const char *data, char **out, struct error *err)
+{
+	CLEANUP(mem_freep) char *listen = NULL;
+	int rc = read_line(data, "listen", &listen, err);
+
+	*out = rc == 0 && listen ? mem_printf("http://%s", listen) : NULL;
 	return rc;
 }
 
 static int find_base(struct cli *cli, const char *data, char **out, struct error *err)
 {
-	CLEANUP(mem_freep) char *path = mem_printf("%s/listen", data);
-	struct text listen;
 	int rc;
 
 	if (cli->host && cli->host[0]) {
@@ -77,14 +84,8 @@ static int find_base(struct cli *cli, const char *data, char **out, struct error
 						: mem_printf("http://%s", cli->host);
 		return 0;
 	}
-	text_init(&listen);
-	rc = io_read_file(AT_FDCWD, path, TOKEN_LIMIT, &listen, err);
-	while (rc == 0 && listen.len && listen.data[listen.len - 1] == '\n')
-		listen.data[--listen.len] = '\0';
-	if (rc == 0)
-		*out = mem_printf("http://%s", listen.data);
-	text_done(&listen);
-	if (rc == ERR_NOT_FOUND)
+	rc = find_own(data, out, err);
+	if (rc == 0 && !*out)
 		return error_set(
 			err, ERR_UNREACHABLE, "no host runs on the data folder '%s'", data);
 	return rc;
@@ -92,28 +93,99 @@ static int find_base(struct cli *cli, const char *data, char **out, struct error
 
 static int open_client(struct cli *cli, struct error *err)
 {
-	CLEANUP(mem_freep) char *data = NULL, *token = NULL;
+	CLEANUP(mem_freep) char *data = NULL;
 	struct client *client;
-	int rc = cli_data(cli, &data, err);
+	int rc;
 
+	if (cli->client)
+		return 0;
+	rc = cli_data(cli, &data, err);
 	if (rc < 0)
 		return rc;
 	client = mem_zalloc(sizeof(*client));
-	cli->client = client;
 	rc = find_base(cli, data, &client->base, err);
-	if (rc < 0)
-		return rc;
-	rc = read_token(cli, data, &token, err);
-	if (rc < 0)
-		return rc;
-	if (token) {
-		client->authorization = mem_printf("Authorization: Bearer %s", token);
-		mem_wipe(token, strlen(token));
+	if (rc == 0) {
+		client->curl = curl_easy_init();
+		if (!client->curl)
+			rc = error_set(err, ERR_SYSTEM, "libcurl does not start");
 	}
-	client->curl = curl_easy_init();
-	if (!client->curl)
-		return error_set(err, ERR_SYSTEM, "libcurl does not start");
+	if (rc < 0) {
+		client_free(client);
+		return rc;
+	}
+	cli->client = client;
 	return 0;
+}
+
+int client_base(struct cli *cli, const char **out, struct error *err)
+{
+	int rc = open_client(cli, err);
+
+	if (rc == 0)
+		*out = cli->client->base;
+	return rc;
+}
+
+/* ---- credentials -------------------------------------------------------------------------------
+ */
+
+static void set_token(struct client *client, const char *token)
+{
+	if (client->token)
+		mem_wipe(client->token, strlen(client->token));
+	mem_free(client->token);
+	client->token = mem_strdup(token);
+	client->authorized = true;
+}
+
+int client_use(struct cli *cli, const char *token, struct error *err)
+{
+	int rc = open_client(cli, err);
+
+	if (rc == 0) {
+		set_token(cli->client, token);
+		cli->client->kept = false;
+	}
+	return rc;
+}
+
+/* The admin token of a data folder is for its own host: another would learn it. */
+static int read_admin_token(struct cli *cli, char **token, struct error *err)
+{
+	CLEANUP(mem_freep) char *data = NULL, *own = NULL;
+	int rc = cli_data(cli, &data, err);
+
+	*token = NULL;
+	if (rc == 0)
+		rc = find_own(data, &own, err);
+	if (rc < 0 || !own || strcmp(own, cli->client->base) != 0)
+		return rc;
+	return read_line(data, "admin.token", token, err);
+}
+
+/* Without any the host answers 401 where one is needed. */
+static int authorize(struct cli *cli, struct error *err)
+{
+	struct client *client = cli->client;
+	char *token = NULL;
+	int rc = 0;
+
+	if (client->authorized)
+		return 0;
+	if (cli->token && cli->token[0]) {
+		set_token(client, cli->token);
+		return 0;
+	}
+	rc = session_token(cli, &token, err);
+	client->kept = token != NULL;
+	if (rc == 0 && !token)
+		rc = read_admin_token(cli, &token, err);
+	if (rc == 0)
+		set_token(client, token);
+	if (token)
+		mem_wipe(token, strlen(token));
+	mem_free(token);
+	return rc;
 }
 
 void client_free(struct client *client)
@@ -122,9 +194,9 @@ void client_free(struct client *client)
 		return;
 	if (client->curl)
 		curl_easy_cleanup(client->curl);
-	if (client->authorization)
-		mem_wipe(client->authorization, strlen(client->authorization));
-	mem_free(client->authorization);
+	if (client->token)
+		mem_wipe(client->token, strlen(client->token));
+	mem_free(client->token);
 	mem_free(client->base);
 	mem_free(client);
 }
@@ -295,6 +367,16 @@ static int set_body(CURL *curl, const struct client_request *request, struct tra
 	return 0;
 }
 
+static struct curl_slist *append_token(struct curl_slist *headers, const char *token)
+{
+	char *line = mem_printf("Authorization: Bearer %s", token);
+
+	headers = curl_slist_append(headers, line); /* copies */
+	mem_wipe(line, strlen(line));
+	mem_free(line);
+	return headers;
+}
+
 static int transfer(struct cli *cli, const struct client_request *request, struct transfer *t,
 	struct error *err)
 {
@@ -302,13 +384,12 @@ static int transfer(struct cli *cli, const struct client_request *request, struc
 	struct curl_slist *headers = NULL;
 	struct client *client;
 	CURLcode code;
-	int rc;
+	int rc = open_client(cli, err);
 
-	if (!cli->client) {
-		rc = open_client(cli, err);
-		if (rc < 0)
-			return rc;
-	}
+	if (rc == 0 && !request->bare)
+		rc = authorize(cli, err);
+	if (rc < 0)
+		return rc;
 	client = cli->client;
 	client->reason[0] = '\0';
 	t->cli = cli;
@@ -334,15 +415,35 @@ static int transfer(struct cli *cli, const struct client_request *request, struc
 	headers = curl_slist_append(headers,
 		t->on_event ? "Accept: text/event-stream" : "Accept: application/json, */*");
 	headers = curl_slist_append(headers, "Expect:");
-	if (client->authorization)
-		headers = curl_slist_append(headers, client->authorization);
+	if (client->token && !request->bare)
+		headers = append_token(headers, client->token);
 	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
 	code = curl_easy_perform(client->curl);
 	curl_slist_free_all(headers);
 	return outcome(client, request, t, code, err);
 }
 
-int client_send(
+/* Did rc say that the kept session's token counts no more, and is there another now? Not for an
+ * upload: the file is spent. *rc is 0 then, or why there is none. */
+static bool renewed(
+	struct cli *cli, const struct client_request *request, int *rc, struct error *err)
+{
+	char *fresh = NULL;
+
+	if (*rc != ERR_SESSION_UNKNOWN || request->bare || request->upload_fd > 0 ||
+		!cli->client->kept || cli->client->renewed)
+		return false;
+	cli->client->renewed = true;
+	*rc = session_renew(cli, cli->client->token, &fresh, err);
+	if (*rc < 0)
+		return false;
+	set_token(cli->client, fresh);
+	mem_wipe(fresh, strlen(fresh));
+	mem_free(fresh);
+	return true;
+}
+
+static int send_once(
 	struct cli *cli, const struct client_request *request, json_t **out, struct error *err)
 {
 	struct transfer t = { .fd = -1 };
@@ -361,6 +462,19 @@ int client_send(
 	if (rc == 0 && out)
 		*out = TAKE(answer);
 	json_decref(answer);
+	return rc;
+}
+
+int client_send(
+	struct cli *cli, const struct client_request *request, json_t **out, struct error *err)
+{
+	bool again;
+	int rc;
+
+	do {
+		rc = send_once(cli, request, out, err);
+		again = renewed(cli, request, &rc, err);
+	} while (again);
 	return rc;
 }
 
@@ -383,27 +497,37 @@ int client_post(
 int client_events(
 	struct cli *cli, const char *path, client_event_cb on_event, void *user, struct error *err)
 {
-	struct client_request request = { .method = "GET", .path = path, .upload_fd = -1 };
-	struct transfer t = { .fd = -1, .on_event = on_event, .user = user };
+	const struct client_request request = { .method = "GET", .path = path, .upload_fd = -1 };
+	bool again;
 	int rc;
 
-	text_init(&t.answer);
-	text_init(&t.data);
-	rc = transfer(cli, &request, &t, err);
-	mem_free(t.event);
-	text_done(&t.data);
-	text_done(&t.answer);
+	do {
+		struct transfer t = { .fd = -1, .on_event = on_event, .user = user };
+
+		text_init(&t.answer);
+		text_init(&t.data);
+		rc = transfer(cli, &request, &t, err);
+		mem_free(t.event);
+		text_done(&t.data);
+		text_done(&t.answer);
+		again = renewed(cli, &request, &rc, err);
+	} while (again);
 	return rc;
 }
 
 int client_copy(struct cli *cli, const struct client_request *request, FILE *to, struct error *err)
 {
-	struct transfer t = { .fd = -1, .copy = to };
+	bool again;
 	int rc;
 
-	text_init(&t.answer);
-	rc = transfer(cli, request, &t, err);
-	text_done(&t.answer);
+	do {
+		struct transfer t = { .fd = -1, .copy = to };
+
+		text_init(&t.answer);
+		rc = transfer(cli, request, &t, err);
+		text_done(&t.answer);
+		again = renewed(cli, request, &rc, err);
+	} while (again);
 	return rc;
 }
 

@@ -2,7 +2,10 @@
  *
  * One connection, kept alive. Every answer that is no success becomes an error
  * with the code, text and fix of its problem document (RFC 9457), so that the
- * exit code is the one of the error table. Blocking; main thread.
+ * exit code is the one of the error table. Credentials are, in this order:
+ * MORTISE_TOKEN, the session that `mortise login` keeps for this host (refreshed
+ * when it must be), the admin token of the data folder, for its own host alone.
+ * Blocking; main thread.
  */
 #ifndef MORTISE_CLI_CLIENT_H
 #define MORTISE_CLI_CLIENT_H
@@ -25,7 +28,14 @@ struct client_request {
 	int upload_fd;      /* a file to send as the body, or -1 */
 	const char *type;   /* its content type */
 	const char *label;  /* of its progress bar */
+	bool bare;          /* without credentials */
 };
+
+/* The host that is talked to, "http://127.0.0.1:7400". Borrowed. */
+int client_base(struct cli *cli, const char **out, struct error *err);
+
+/* Use this token from now on, and no other. */
+int client_use(struct cli *cli, const char *token, struct error *err);
 
 /* Send; *out is the answer's JSON (NULL for an empty one) and the caller's. ERR_UNREACHABLE: no
  * host there; ERR_AUTHENTICATION: no token found or it is not valid. */
