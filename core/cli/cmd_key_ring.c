@@ -9,7 +9,7 @@
 #include "cli/client.h"
 #include "codec/json.h"
 
-#define POLL_NS 250000000L
+#define POLL_NS 500000000L
 
 static const json_t *rotation_of(const json_t *ring)
 {

@@ -230,10 +230,31 @@ static int check_member(const char *name, const json_t *value, const struct plac
 	return fail(err, ERR_CONFIG_SCHEMA, &inner, "the keyword is not supported");
 }
 
+static bool is_secret(const json_t *schema)
+{
+	return json_is_true(json_object_get(schema, "x-secret"));
+}
+
+/* Whoever sets a secret names it, so it is a property of the root: "/properties/NAME". */
+static int check_secret(const json_t *schema, const struct place *place, struct error *err)
+{
+	const json_t *type = json_object_get(schema, "type");
+
+	if (json_object_get(schema, "default"))
+		return fail(err, ERR_CONFIG_SCHEMA, place, "a secret has a default");
+	if (type && (!json_is_string(type) || strcmp(json_string_value(type), "string") != 0))
+		return fail(
+			err, ERR_CONFIG_SCHEMA, place, "a secret is of another type than string");
+	if (!place || !place->outer || place->outer->outer ||
+		strcmp(place->outer->name, "properties") != 0)
+		return fail(err, ERR_CONFIG_SCHEMA, place,
+			"a secret is not a property of the configuration itself");
+	return 0;
+}
+
 static int check_schema(
 	const json_t *schema, const struct place *place, unsigned depth, struct error *err)
 {
-	const json_t *hint = json_object_get(schema, "default");
 	const char *name;
 	json_t *value;
 
@@ -248,9 +269,7 @@ static int check_schema(
 		if (rc < 0)
 			return rc;
 	}
-	if (hint && json_is_true(json_object_get(schema, "x-secret")))
-		return fail(err, ERR_CONFIG_SCHEMA, place, "a secret has a default");
-	return 0;
+	return is_secret(schema) ? check_secret(schema, place, err) : 0;
 }
 
 int config_check_schema(const json_t *schema, struct error *err)
@@ -351,11 +370,13 @@ static int validate_required(
 	const json_t *schema, const json_t *value, const struct place *place, struct error *err)
 {
 	const json_t *required = json_object_get(schema, "required");
+	const json_t *properties = json_object_get(schema, "properties");
 
 	for (size_t i = 0; i < json_array_size(required); i++) {
 		const char *name = json_string_value(json_array_get(required, i));
 
-		if (!json_object_get(value, name))
+		/* Whether a secret is set, its plugin finds out. */
+		if (!json_object_get(value, name) && !is_secret(json_object_get(properties, name)))
 			return fail(err, ERR_CONFIG_VALUE, place, "'%s' is missing",
 				shown(span_of(name)).text);
 	}
@@ -388,10 +409,22 @@ static int validate_object(
 	return 0;
 }
 
+static int refuse_secret(const struct place *place, struct error *err)
+{
+	int rc =
+		fail(err, ERR_SECRET_CONFIG, place, "this is a secret, which does not belong here");
+
+	(void)error_fix(err, "take it out and set it with 'mortise plugin secret set PLUGIN %s'",
+		shown(span_of(place->name)).text);
+	return rc;
+}
+
 static int validate(
 	const json_t *schema, const json_t *value, const struct place *place, struct error *err)
 {
-	int rc = validate_type(json_object_get(schema, "type"), value, place, err);
+	int rc = is_secret(schema)
+			 ? refuse_secret(place, err)
+			 : validate_type(json_object_get(schema, "type"), value, place, err);
 
 	if (rc == 0)
 		rc = validate_choice(schema, value, place, err);

@@ -3,8 +3,9 @@
  * A closed subset of JSON Schema 2020-12: type, properties, required, additionalProperties
  * (boolean), items, enum, const, minimum, maximum, minLength, maxLength, minItems, maxItems,
  * default, title, description, x-secret. A schema with any other keyword is refused, so that no
- * rule is silently not checked. A default is a hint for people: what holds when nothing is set
- * stands in the manifest's config.defaults.
+ * rule is silently not checked. What is x-secret is a property of the root that an administrator
+ * sets as a secret: as a value of the configuration it is refused. A default is a hint for people:
+ * what holds when nothing is set stands in the manifest's config.defaults.
  */
 #ifndef MORTISE_PACKAGE_CONFIG_H
 #define MORTISE_PACKAGE_CONFIG_H

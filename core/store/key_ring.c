@@ -158,13 +158,14 @@ void store_rotation_spread(struct db_pool *db, const struct store_fence *fence, 
 static void read_envelope(struct db_row *r, struct store_envelope *e)
 {
 	e->place = db_row_text(r);
+	e->context = db_row_text(r);
 	e->envelope = db_row_text(r);
 }
 STORE_SHAPE(envelope_shape, struct store_envelope, read_envelope, store_envelopes_cb);
 
 static const struct db_statement rotation_stale = {
 	.name = "key_ring_stale",
-	.sql = "SELECT place, envelope FROM key_ring_stale($1, $2, $3)",
+	.sql = "SELECT place, context, envelope FROM key_ring_stale($1, $2, $3)",
 	.params = 3,
 	.flags = DB_STATEMENT_READS,
 };

@@ -54,9 +54,11 @@ void store_rotation_fail(struct db_pool *db, const struct store_fence *fence, in
 void store_rotation_spread(struct db_pool *db, const struct store_fence *fence, int64_t number,
 	store_text_cb done, void *user);
 
-/* An envelope and where it stands, which is also the context that it was sealed with. */
+/* An envelope: where it stands ("users.mfa_secret:<id>"), and the context that it was sealed with,
+ * mostly the same. */
 struct store_envelope {
 	struct span place;
+	struct span context;
 	struct span envelope;
 };
 typedef void (*store_envelopes_cb)(

@@ -214,8 +214,8 @@ static void seal_batch(
 		struct error err = { 0 };
 
 		text_init(fresh);
-		if (key_ring_reseal(
-			    *r->s->o.key_ring, rows[i].place, rows[i].envelope, fresh, &err) < 0) {
+		if (key_ring_reseal(*r->s->o.key_ring, rows[i].context, rows[i].envelope, fresh,
+			    &err) < 0) {
 			note_unreadable(r, rows[i].place, &err);
 			text_done(fresh);
 			continue;

@@ -66,7 +66,7 @@ def garbage(host):
 
 
 def test_the_list_of_fault_points_is_covered():
-    elsewhere = {'audit', 'key_ring'}  # test_audit.py, tests/unit/supervise
+    elsewhere = {'audit', 'key_ring'}  # test_audit.py, test_secrets.py
     assert {point.split('.')[0] for point in POINTS} - elsewhere == set(COMMANDS) | {'configure', 'update'}
     assert len(POINTS) >= 30
 

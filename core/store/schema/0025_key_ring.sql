@@ -70,30 +70,40 @@ $$;
 
 -- ---- envelopes ----
 
--- Every envelope of the ring's keys. place is also the context that it is sealed with. What holds envelopes is added here, to
--- envelopes_stale() and to envelopes_replace(); a test looks for any that stand elsewhere.
-CREATE VIEW envelopes AS
-	SELECT 'users.mfa_secret:' || u.id AS place, split_part(u.mfa_secret, ':', 3) AS key_id, u.mfa_secret AS envelope
-	FROM users u WHERE u.mfa_secret IS NOT NULL
-	UNION ALL
-	SELECT 'plugin_installations.secrets:' || i.id || ':' || s.key, split_part(s.value, ':', 3), s.value
-	FROM plugin_installations i, jsonb_each_text(i.secrets) s;
-CREATE INDEX users_mfa_key ON users (split_part(mfa_secret, ':', 3)) WHERE mfa_secret IS NOT NULL;
-
--- Those that name another key than the current one, behind a place, in the order of places.
-CREATE FUNCTION envelopes_stale(p_current text, p_after text, p_limit integer) RETURNS TABLE (place text, envelope text)
+-- Every envelope of the ring's keys: where it stands, and the context that it is sealed with. What holds envelopes is added here, to
+-- envelopes_stale(), to envelopes_replace() and to check_envelope_keys(); a test looks for any that stand elsewhere.
+CREATE FUNCTION envelopes() RETURNS TABLE (place text, context text, key_id text, envelope text)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
 BEGIN
-	RETURN QUERY SELECT e.place COLLATE "C", e.envelope FROM (
-		SELECT 'plugin_installations.secrets:' || i.id || ':' || s.key AS place, s.value AS envelope
-		FROM plugin_installations i, jsonb_each_text(i.secrets) s WHERE i.secrets <> '{}') e
+	RETURN QUERY SELECT 'users.mfa_secret:' || u.id, 'users.mfa_secret:' || u.id, split_part(u.mfa_secret, ':', 3), u.mfa_secret
+		FROM users u WHERE u.mfa_secret IS NOT NULL;
+	RETURN QUERY SELECT 'second_factor_enrolments.secret:' || e.user_id, 'users.mfa_secret:' || e.user_id, split_part(e.secret, ':', 3), e.secret
+		FROM second_factor_enrolments e WHERE e.secret IS NOT NULL;
+	RETURN QUERY SELECT 'plugin_installations.secrets:' || i.id || ':' || s.key, 'plugin_installations.secrets:' || i.id || ':' || s.key,
+			split_part(s.value, ':', 3), s.value
+		FROM plugin_installations i, jsonb_each_text(i.secrets) s WHERE i.secrets <> '{}';
+END
+$$;
+
+-- Those that name another key than the current one, behind a place, in the order of places.
+CREATE FUNCTION envelopes_stale(p_current text, p_after text, p_limit integer) RETURNS TABLE (place text, context text, envelope text)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+	-- These are few; "users" comes behind them.
+	RETURN QUERY SELECT e.place COLLATE "C", e.context, e.envelope FROM (
+		SELECT 'plugin_installations.secrets:' || i.id || ':' || s.key AS place, 'plugin_installations.secrets:' || i.id || ':' || s.key AS context,
+			s.value AS envelope
+		FROM plugin_installations i, jsonb_each_text(i.secrets) s WHERE i.secrets <> '{}'
+		UNION ALL
+		SELECT 'second_factor_enrolments.secret:' || n.user_id, 'users.mfa_secret:' || n.user_id, n.secret
+		FROM second_factor_enrolments n WHERE n.secret IS NOT NULL) e
 	WHERE split_part(e.envelope, ':', 3) <> p_current AND e.place > p_after COLLATE "C"
 	ORDER BY 1 LIMIT p_limit;
 	IF NOT FOUND THEN
 		-- By the primary key, so that each batch reads on where the last one ended.
-		RETURN QUERY SELECT 'users.mfa_secret:' || u.id, u.mfa_secret FROM users u
+		RETURN QUERY SELECT 'users.mfa_secret:' || u.id, 'users.mfa_secret:' || u.id, u.mfa_secret FROM users u
 		WHERE u.mfa_secret IS NOT NULL AND split_part(u.mfa_secret, ':', 3) <> p_current
-			AND u.id > CASE WHEN p_after LIKE 'users.mfa_secret:%' THEN split_part(p_after, ':', 2) ELSE '' END
+			AND u.id > CASE WHEN p_after LIKE 'users.mfa\_secret:%' THEN split_part(p_after, ':', 2) ELSE '' END
 		ORDER BY u.id LIMIT p_limit;
 	END IF;
 END
@@ -111,6 +121,12 @@ BEGIN
 	FROM unnest(p_places, p_old, p_new) r(place, old, new)
 	WHERE r.place LIKE 'users.mfa\_secret:%' AND u.id = split_part(r.place, ':', 2) AND u.mfa_secret = r.old;
 	GET DIAGNOSTICS done = ROW_COUNT;
+	UPDATE second_factor_enrolments u SET secret = r.new
+	FROM unnest(p_places, p_old, p_new) r(place, old, new)
+	WHERE r.place LIKE 'second\_factor\_enrolments.secret:%' AND u.user_id = split_part(r.place, ':', 2) AND u.secret = r.old;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	done := done + n;
+	-- One by one: several may stand in one row.
 	FOR e IN SELECT split_part(r.place, ':', 2) AS id, split_part(r.place, ':', 3) AS name, r.old, r.new
 		FROM unnest(p_places, p_old, p_new) r(place, old, new)
 		WHERE r.place LIKE 'plugin\_installations.secrets:%'
@@ -147,8 +163,11 @@ BEGIN
 	IF TG_TABLE_NAME = 'plugin_installations' THEN
 		PERFORM envelope_key_check(s.value) FROM jsonb_each_text(NEW.secrets) s
 		WHERE TG_OP = 'INSERT' OR OLD.secrets ->> s.key IS DISTINCT FROM s.value;
-	ELSIF NEW.mfa_secret IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.mfa_secret IS DISTINCT FROM OLD.mfa_secret) THEN
-		PERFORM envelope_key_check(NEW.mfa_secret);
+	ELSIF TG_TABLE_NAME = 'second_factor_enrolments' THEN
+		PERFORM envelope_key_check(NEW.secret) WHERE NEW.secret IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.secret IS DISTINCT FROM OLD.secret);
+	ELSE
+		PERFORM envelope_key_check(NEW.mfa_secret)
+		WHERE NEW.mfa_secret IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.mfa_secret IS DISTINCT FROM OLD.mfa_secret);
 	END IF;
 	RETURN NEW;
 END
@@ -272,7 +291,7 @@ BEGIN
 		UPDATE key_ring_keys SET state = 'old' WHERE state = 'current';
 		UPDATE key_ring_keys SET state = 'current', current_at = now() WHERE id = rotation.to_key;
 		UPDATE key_ring_rotations SET state = 'sealing', waits_for = '',
-			total = (SELECT count(*) FROM envelopes WHERE key_id <> rotation.to_key) WHERE number = p_number;
+			total = (SELECT count(*) FROM envelopes() WHERE key_id <> rotation.to_key) WHERE number = p_number;
 		PERFORM audit_write('key_ring.switch', 'key_ring', rotation.to_key, NULL, jsonb_build_object('key', rotation.from_key),
 			jsonb_build_object('key', rotation.to_key), 'success', NULL, '{}', rotation.actor_id);
 		PERFORM pg_notify('mortise_key_ring', '');
@@ -283,9 +302,9 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION key_ring_stale(p_number bigint, p_after text, p_limit integer) RETURNS TABLE (place text, envelope text)
+CREATE FUNCTION key_ring_stale(p_number bigint, p_after text, p_limit integer) RETURNS TABLE (place text, context text, envelope text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-	SELECT s.place, s.envelope FROM key_ring_rotations r, envelopes_stale(r.to_key, p_after, p_limit) s WHERE r.number = p_number
+	SELECT s.place, s.context, s.envelope FROM key_ring_rotations r, envelopes_stale(r.to_key, p_after, p_limit) s WHERE r.number = p_number
 $$;
 
 CREATE FUNCTION key_ring_reseal(p_node text, p_token bigint, p_number bigint, p_ttl interval, p_places text[], p_old text[], p_new text[])
@@ -309,7 +328,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
 	rotation key_ring_rotations := key_ring_held(p_node, p_token, p_number);
 BEGIN
-	IF EXISTS (SELECT FROM envelopes e WHERE e.key_id <> rotation.to_key AND e.place <> ALL (p_unreadable)) THEN
+	IF EXISTS (SELECT FROM envelopes() e WHERE e.key_id <> rotation.to_key AND e.place <> ALL (p_unreadable)) THEN
 		RETURN false;
 	END IF;
 	UPDATE key_ring_rotations SET state = 'done', unreadable = p_unreadable, finished_at = now() WHERE number = p_number;
@@ -367,9 +386,9 @@ BEGIN
 	ELSIF key.state <> 'old' THEN
 		RAISE EXCEPTION 'key ''%'' seals what is written now', p_id USING ERRCODE = 'MS003', HINT = 'Rotate the key ring first.';
 	END IF;
-	SELECT string_agg(e.place, ', ') INTO left_over FROM (SELECT place FROM envelopes WHERE key_id = p_id ORDER BY 1 LIMIT 5) e;
+	SELECT string_agg(e.place, ', ') INTO left_over FROM (SELECT place FROM envelopes() WHERE key_id = p_id ORDER BY 1 LIMIT 5) e;
 	IF left_over IS NOT NULL THEN
-		RAISE EXCEPTION 'key ''%'' is still named by % envelopes: %', p_id, (SELECT count(*) FROM envelopes WHERE key_id = p_id), left_over
+		RAISE EXCEPTION 'key ''%'' is still named by % envelopes: %', p_id, (SELECT count(*) FROM envelopes() WHERE key_id = p_id), left_over
 			USING ERRCODE = 'MS003', HINT = 'Rotate the key ring; set again, or remove, what does not open.';
 	END IF;
 	UPDATE key_ring_keys SET state = 'retired', retired_at = now() WHERE id = p_id;
@@ -386,9 +405,11 @@ BEGIN
 		RAISE EXCEPTION 'only an ADMIN or PLATFORM_ENGINEER may see the key ring' USING ERRCODE = '42501';
 	END IF;
 	RETURN jsonb_build_object(
-		'keys', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'fingerprint', k.fingerprint, 'state', k.state, 'made_at', json_time(k.made_at),
+		'keys', (WITH named AS MATERIALIZED (SELECT e.key_id, count(*) AS envelopes FROM envelopes() e GROUP BY 1)
+			SELECT coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'fingerprint', k.fingerprint, 'state', k.state, 'made_at', json_time(k.made_at),
 				'current_at', json_time(k.current_at), 'retired_at', json_time(k.retired_at),
-				'envelopes', (SELECT count(*) FROM envelopes e WHERE e.key_id = k.id)) ORDER BY k.made_at, k.id), '[]') FROM key_ring_keys k),
+				'envelopes', coalesce(n.envelopes, 0)) ORDER BY k.made_at, k.id), '[]')
+			FROM key_ring_keys k LEFT JOIN named n ON n.key_id = k.id),
 		'nodes', (SELECT coalesce(jsonb_agg(jsonb_build_object('node', n.id, 'keys', to_jsonb(k.keys), 'used', k.used, 'seen_at', json_time(k.seen_at))
 				ORDER BY n.id), '[]') FROM nodes n JOIN key_ring_nodes k ON k.node_id = n.id WHERE n.lease_until > now()),
 		'rotation', (SELECT jsonb_build_object('number', r.number, 'state', r.state, 'from', r.from_key, 'to', r.to_key, 'reason', r.reason,
@@ -399,6 +420,28 @@ END
 $$;
 
 -- ---- secrets of plugins ----
+
+-- What the configuration's schema calls a secret stands in no change: refused before its value is in a row.
+CREATE FUNCTION refuse_plain_secrets() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+	name text;
+BEGIN
+	SELECT k INTO name
+	FROM packages p, jsonb_object_keys(NEW.parameters -> 'config') k
+	WHERE p.digest = coalesce(NEW.digest,
+			(SELECT coalesce(i.wished_digest, i.installed_digest) FROM plugin_installations i WHERE i.id = NEW.installation_id))
+		AND p.manifest #> ARRAY['config', 'schema', 'properties', k, 'x-secret'] = 'true'
+	LIMIT 1;
+	IF name IS NOT NULL THEN
+		RAISE EXCEPTION '''%'' is a secret, which does not belong into the configuration', left(name, 64)
+			USING ERRCODE = 'MS005', HINT = format('take it out and set it with ''mortise plugin secret set %s %s''', NEW.plugin_name, left(name, 64));
+	END IF;
+	RETURN NEW;
+END
+$$;
+CREATE TRIGGER changes_hold_no_secret BEFORE INSERT ON changes
+	FOR EACH ROW WHEN (jsonb_typeof(NEW.parameters -> 'config') = 'object') EXECUTE FUNCTION refuse_plain_secrets();
 
 -- The installation, locked, if the asker may write its secrets.
 CREATE FUNCTION secret_installation(p_installation text) RETURNS plugin_installations

@@ -36,6 +36,9 @@ CREATE TABLE second_factor_enrolments (
 	CHECK ((method = 'TOTP') = (destination IS NULL))
 );
 
+CREATE TRIGGER envelope_keys BEFORE INSERT OR UPDATE OF secret ON second_factor_enrolments
+	FOR EACH ROW EXECUTE FUNCTION check_envelope_keys();
+
 -- The last code that was sent. purpose 'enrol' went to an address that is being proved, 'use' to the proved one. sent counts from since on.
 CREATE TABLE second_factor_messages (
 	user_id varchar(30) NOT NULL REFERENCES users ON DELETE CASCADE,

@@ -45,6 +45,13 @@ TEST(package_config__a_keyword_outside_the_subset_is_refused)
 		schema("{\"properties\":{\"a\":{\"minLength\":-1}}}", &err), ==, ERR_CONFIG_SCHEMA);
 	EXPECT_INT(schema("{\"properties\":{\"a\":{\"x-secret\":true,\"default\":\"x\"}}}", &err),
 		==, ERR_CONFIG_SCHEMA);
+	EXPECT_INT(
+		schema("{\"properties\":{\"a\":{\"x-secret\":true,\"type\":\"integer\"}}}", &err),
+		==, ERR_CONFIG_SCHEMA);
+	EXPECT_INT(schema("{\"properties\":{\"a\":{\"properties\":{\"b\":{\"x-secret\":true}}}}}",
+			   &err),
+		==, ERR_CONFIG_SCHEMA);
+	EXPECT_INT(schema("{\"x-secret\":true}", &err), ==, ERR_CONFIG_SCHEMA);
 	EXPECT_INT(schema("[]", &err), ==, ERR_CONFIG_SCHEMA);
 }
 
@@ -112,4 +119,18 @@ TEST(package_config__members_go_over_defaults)
 	EXPECT_STR(text.data, "{\"a\":1,\"b\":{\"d\":2}}");
 	EXPECT_UINT(json_object_size(empty), ==, 0);
 	text_done(&text);
+}
+
+TEST(package_config__a_secret_is_set_elsewhere_and_needed_nowhere)
+{
+	static const char rules[] =
+		"{\"properties\":{\"a\":{\"type\":\"string\",\"x-secret\":true}},"
+		"\"required\":[\"a\"]}";
+	struct error err;
+
+	EXPECT_OK(validate(rules, "{}", &err), &err);
+	EXPECT_INT(validate(rules, "{\"a\":\"geheim\"}", &err), ==, ERR_SECRET_CONFIG);
+	EXPECT_CONTAINS(err.text, "at /a:");
+	EXPECT_CONTAINS(err.fix, "mortise plugin secret set PLUGIN a");
+	EXPECT_NULL(strstr(err.text, "geheim"));
 }
