@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -27,11 +28,13 @@ struct peers {
 	uv_poll_t listener;
 	uv_timer_t again;
 	bool stopped;
+	struct list list; /* of struct peer */
 	struct protocol_memory memory;
 };
 
 struct peer {
 	struct peers *all;
+	struct list link;
 	struct channel *channel;
 	struct map pending; /* id -> struct pending */
 };
@@ -148,6 +151,7 @@ static void on_close(void *user, int rc, const char *text)
 		at = 0;
 	}
 	map_done(&peer->pending);
+	list_remove(&peer->link);
 	mem_free(peer);
 }
 
@@ -170,8 +174,10 @@ static void admit(struct peers *peers, int fd)
 	peer->all = peers;
 	map_init(&peer->pending);
 	own.user = peer;
-	if (channel_start(&peer->channel, peers->loop, fd, &own, &err) == 0)
+	if (channel_start(&peer->channel, peers->loop, fd, &own, &err) == 0) {
+		list_append(&peers->list, &peer->link);
 		return;
+	}
 	log_warn("front not served", LOG_ERR(&err));
 	mem_free(peer);
 }
@@ -208,6 +214,16 @@ static void on_listener(uv_poll_t *poll, int status, int ready)
 	}
 }
 
+static uint64_t pending_bytes(void *user)
+{
+	struct peers *peers = user;
+	uint64_t bytes = 0;
+
+	list_for_each(struct peer, peer, &peers->list, link)
+		bytes += channel_pending(peer->channel);
+	return bytes;
+}
+
 int peers_new(struct peers **out, struct uv_loop_s *loop, int fd, struct transfers *transfers,
 	struct error *err)
 {
@@ -217,6 +233,7 @@ int peers_new(struct peers **out, struct uv_loop_s *loop, int fd, struct transfe
 	peers->loop = loop;
 	peers->fd = fd;
 	peers->transfers = transfers;
+	list_init(&peers->list);
 	protocol_memory_init(&peers->memory);
 	rc = uv_poll_init(loop, &peers->listener, fd);
 	if (rc == 0)
@@ -228,6 +245,7 @@ int peers_new(struct peers **out, struct uv_loop_s *loop, int fd, struct transfe
 		mem_free(peers);
 		return error_set(err, ERR_SYSTEM, "listen to fronts: %s", uv_strerror(rc));
 	}
+	transfers_count_pending(transfers, pending_bytes, peers);
 	*out = peers;
 	return 0;
 }

@@ -18,10 +18,10 @@
 #include "fetch/multi.h"
 #include "fetch/proxy.h"
 
-#define TRANSFER_MAGIC     0x6e617274u
-#define HEADER_BYTES_MAX   PROTOCOL_KIB(64)
-#define BUFFERED_BYTES_MAX PROTOCOL_MIB(64) /* of all answers together */
-#define CONNECT_MS         10000l
+#define TRANSFER_MAGIC   0x6e617274u
+#define HEADER_BYTES_MAX PROTOCOL_KIB(64)
+#define HELD_BYTES_MAX   PROTOCOL_MIB(64) /* of all answers together; a channel takes more */
+#define CONNECT_MS       10000l
 
 struct party {
 	char *installation;
@@ -232,6 +232,11 @@ static size_t on_header(char *data, size_t size, size_t n, void *user)
 	return 0;
 }
 
+static uint64_t bytes_held(const struct transfers *all)
+{
+	return all->buffered + (all->pending ? all->pending(all->pending_user) : 0);
+}
+
 static size_t on_data(char *data, size_t size, size_t n, void *user)
 {
 	struct transfer *t = user;
@@ -242,7 +247,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *user)
 			(unsigned long long)t->response_max);
 		return CURL_WRITEFUNC_ERROR;
 	}
-	if (t->all->buffered + len > BUFFERED_BYTES_MAX) {
+	if (bytes_held(t->all) + len > HELD_BYTES_MAX) {
 		(void)error_set(&t->err, ERR_LIMIT,
 			"the answers that this node receives at once are too long together");
 		return CURL_WRITEFUNC_ERROR;
@@ -362,6 +367,12 @@ int transfers_new(struct transfers **out, struct uv_loop_s *loop, const struct f
 	all->authorities = text_or_null(start->authorities);
 	*out = all;
 	return 0;
+}
+
+void transfers_count_pending(struct transfers *all, transfers_pending_cb pending, void *user)
+{
+	all->pending = pending;
+	all->pending_user = user;
 }
 
 size_t transfers_count(const struct transfers *all)

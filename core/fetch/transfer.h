@@ -26,6 +26,10 @@ typedef void (*transfer_done_cb)(void *user, const struct fetch_result *result);
 int transfers_new(struct transfers **out, struct uv_loop_s *loop, const struct fetch_start *start,
 	struct error *err);
 size_t transfers_count(const struct transfers *all);
+/* Of the answers that were given, these bytes have not left yet: they count for the limit of all
+ * answers together. */
+typedef uint64_t (*transfers_pending_cb)(void *user);
+void transfers_count_pending(struct transfers *all, transfers_pending_cb pending, void *user);
 
 /* Start; everything in the message is copied. done comes once, later. ERR_LIMIT: too many are under
  * way; ERR_INVALID, ERR_PERMISSION: not with this URL. */

@@ -19,8 +19,10 @@ struct transfers {
 	size_t count;
 	uint32_t most;
 	uint32_t most_of_one;
-	uint64_t buffered; /* bytes of answers that are held */
-	char *proxy;       /* NULL: none */
+	uint64_t buffered;            /* bytes of answers that are held here, */
+	transfers_pending_cb pending; /* and of those that were given and wait to leave */
+	void *pending_user;
+	char *proxy; /* NULL: none */
 	char *no_proxy;
 	char *authorities; /* NULL: the system's */
 };

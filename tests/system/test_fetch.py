@@ -1,4 +1,5 @@
 """fetch/1 through mortise-fetch: where a plugin's requests may lead, what they may cost, and what a crash leaves."""
+import http.client
 import http.server
 import json
 import os
@@ -21,6 +22,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         self.seen = []
         self.release = threading.Event()
+        self.gone = threading.Event()
         super().__init__(('127.0.0.1', 0), Answer)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -70,6 +72,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
         elif what == 'slow':                   # no answer until the test says so
             self.server.release.wait(60)
             self.give(200, b'late')
+        elif what == 'watch':                  # until the client gives up
+            self.connection.settimeout(60)
+            try:
+                if self.connection.recv(1) == b'':
+                    self.server.gone.set()
+            except OSError:
+                pass
+            self.close_connection = True
         elif what == 'headers':
             self.give(200, headers=[(f'X-{i}', 'h' * 1000) for i in range(90)])
         elif what == 'odd':
@@ -408,6 +418,28 @@ def test_killed_it_is_back_and_what_was_under_way_is_answered(relayed, server):
         assert fetch_pid(relayed) not in (None, pid)
         assert 'fetch ended, starting it again' in relayed.log()
     server.release.set()
+
+
+@pytest.mark.parametrize('who', ['worker', 'front'])
+def test_what_nobody_waits_for_any_more_is_given_up(relayed, server, who):
+    server.gone.clear()
+    before = len(server.seen)
+
+    def lost():
+        try:
+            here(relayed, '/watch', timeout_ms=60000)
+        except (AssertionError, OSError, http.client.HTTPException):
+            pass
+
+    thread = threading.Thread(target=lost)
+    thread.start()
+    eventually(lambda: len(server.seen) > before)
+    for pid in relayed.workers() if who == 'worker' else relayed.fronts():
+        os.kill(pid, signal.SIGKILL)
+    assert server.gone.wait(30)
+    thread.join(60)
+    eventually(lambda: relayed.status('/api/relay/call') == 405)
+    eventually(lambda: here(relayed, '/after')['rc'] == 0)
 
 
 def test_a_stop_leaves_nothing_behind(new_host):
