@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,36 +32,6 @@ struct options {
 
 /* ---- the folder of trusted metadata ---------------------------------------------------------- */
 
-static int load_file(const char *path, size_t max, struct text *out, struct error *err)
-{
-	FILE *file = fopen(path, "re");
-	size_t n;
-
-	if (!file)
-		return errno == ENOENT ? error_set(err, ERR_NOT_FOUND, "there is no '%s'", path)
-				       : error_set_errno(err, errno, "open '%s'", path);
-	n = fread(text_reserve(out, max + 1), 1, max + 1, file);
-	(void)fclose(file);
-	if (n > max)
-		return error_set(err, ERR_TOO_LARGE, "'%s' is longer than %zu bytes", path, max);
-	text_grown(out, n);
-	return 0;
-}
-
-static int save_file(const char *path, struct span bytes, struct error *err)
-{
-	CLEANUP(mem_freep) char *fresh = mem_printf("%s.new", path);
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	bool ok =
-		fd >= 0 && write(fd, bytes.data, bytes.len) == (ssize_t)bytes.len && fsync(fd) == 0;
-
-	if (fd >= 0)
-		ok = close(fd) == 0 && ok;
-	if (ok && rename(fresh, path) == 0)
-		return 0;
-	return error_set_errno(err, errno, "write '%s'", path);
-}
-
 static char *path_of(void *user, const char *name)
 {
 	return mem_printf("%s/%s", ((const struct options *)user)->metadata_dir, name);
@@ -72,14 +41,14 @@ static int load(void *user, const char *name, size_t max, struct text *out, stru
 {
 	CLEANUP(mem_freep) char *path = path_of(user, name);
 
-	return load_file(path, max, out, err);
+	return io_read_file(AT_FDCWD, path, max, out, err);
 }
 
 static int save(void *user, const char *name, struct span bytes, struct error *err)
 {
 	CLEANUP(mem_freep) char *path = path_of(user, name);
 
-	return save_file(path, bytes, err);
+	return io_write_file(AT_FDCWD, path, bytes, 0644, err);
 }
 
 static int remove_file(void *user, const char *name, struct error *err)
@@ -222,7 +191,7 @@ static int download(const struct options *options, struct tuf *t, const struct t
 	CLEANUP(mem_freep) char *url = url_of(options->target_base_url, file.data, true);
 
 	/* What is there and is it need not come again. */
-	if (load_file(path, TARGET_BYTES, &bytes, NULL) < 0 ||
+	if (io_read_file(AT_FDCWD, path, TARGET_BYTES, &bytes, NULL) < 0 ||
 		!is_target(&target, text_span(&bytes), NULL)) {
 		text_clear(&bytes);
 		rc = get(url, target.length < TARGET_BYTES ? (size_t)target.length : TARGET_BYTES,
@@ -230,7 +199,7 @@ static int download(const struct options *options, struct tuf *t, const struct t
 		if (rc == 0 && !is_target(&target, text_span(&bytes), err))
 			rc = err->code;
 		if (rc == 0)
-			rc = save_file(path, text_span(&bytes), err);
+			rc = io_write_file(AT_FDCWD, path, text_span(&bytes), 0644, err);
 	}
 	text_done(&file);
 	text_done(&bytes);
@@ -245,7 +214,7 @@ static int run_init(struct tuf_files *files, const char *root, struct error *err
 	int rc;
 
 	text_init(&bytes);
-	rc = load_file(root, TUF_ROOT_MAX, &bytes, err);
+	rc = io_read_file(AT_FDCWD, root, TUF_ROOT_MAX, &bytes, err);
 	if (rc == 0)
 		rc = tuf_trust_root(files, text_span(&bytes), err);
 	text_done(&bytes);
