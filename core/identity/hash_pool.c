@@ -9,9 +9,9 @@
 #include "base/loop.h"
 #include "base/mem.h"
 
-/* Low enough that the loop and the workers go first, high enough that a busy machine lets people
- * log in. */
-#define HASH_NICE 15
+/* The loop and the workers go first. The lowest there is but SCHED_IDLE, which would keep people out
+ * of a machine whose cores are all busy. */
+#define HASH_NICE 19
 
 struct job {
 	struct list link; /* while it waits */
