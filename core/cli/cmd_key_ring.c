@@ -82,6 +82,38 @@ static int key_ring_list(struct cli *cli, struct error *err)
 	return 0;
 }
 
+static int key_ring_columns(struct cli *cli, struct error *err)
+{
+	static const char *const headings[] = { "TABLE", "COLUMN", "KEPT AS", "HOW" };
+	CLEANUP(json_freep) json_t *ring = NULL;
+	const json_t *columns, *column;
+	struct cli_table *table;
+	size_t i, storage = 0;
+	int rc = client_get(cli, "/v1/key-ring", &ring, err);
+
+	if (rc < 0)
+		return rc;
+	columns = json_object_get(ring, "columns");
+	if (cli->json) {
+		cli_json(columns);
+		return 0;
+	}
+	table = cli_table_new(headings, ARRAY_LENGTH(headings));
+	json_array_foreach(columns, i, column)
+	{
+		const char *means = cli_text(column, "means", "?");
+
+		storage += strcmp(means, "storage") == 0;
+		cli_table_row(table, (const char *[]){ cli_text(column, "table", ""),
+					     cli_text(column, "column", ""), means,
+					     cli_text(column, "note", "") });
+	}
+	cli_table_print(cli, table);
+	cli_step(
+		cli, "storage", "%zu of these rest on the encryption of disk and backups", storage);
+	return 0;
+}
+
 /* ---- rotating ---- */
 
 /* Each thing once: what it waits for, then how far it is. */
@@ -189,6 +221,12 @@ const struct cli_command cli_key_ring_commands[] = {
 		"Keys are named by id and fingerprint; the keys themselves stand only in the file "
 		"of the key ring (setting key_ring), which every node of a database needs.",
 		{ { 0 } }, key_ring_list },
+	{ "key-ring columns", "", 0, 0,
+		"list what the classification wants encrypted, and how it is",
+		"What is neither a hash nor an envelope needs an encrypted disk under the "
+		"database, "
+		"and encrypted backups.",
+		{ { 0 } }, key_ring_columns },
 	{ "key-ring rotate", "", 0, 0, "seal every secret anew with a new master key",
 		"Requests go on meanwhile. Where nodes do not share the file, the new key waits "
 		"until it was copied to each node that runs. A rotation that a crash cut short "

@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import pty
+import re
 import shutil
 import stat
 import subprocess
@@ -599,3 +600,30 @@ def secrets_of_a_person(host):
     return {'password': password, 'user key': person.user.token, 'first session': first, 'session token': session['token'],
             'refresh token': session['refresh_token'], 'seed': person.seed, 'seed of an enrolment': begun['secret'],
             **{f'backup code {i}': code for i, code in enumerate(person.codes)}}
+
+
+def test_what_shall_be_encrypted_is_or_is_listed_as_an_exception(host, make_user):
+    """data_classification and encryption_means name the same columns, and every value there is has the form that is claimed."""
+    person = Person(host, make_user())
+    person.enrol()
+    person.whole()
+    listed = host.json('key-ring', 'columns')
+    wanted = sql(host, 'SELECT table_name, column_name FROM data_classification WHERE encryption_required')
+    assert sorted((item['table'], item['column']) for item in listed) == sorted(wanted)
+    assert not [item for item in listed if not item['means'] or not item['note']]
+    assert not sql(host, '''SELECT table_name, column_name FROM encryption_means
+        EXCEPT SELECT table_name, column_name FROM data_classification WHERE encryption_required''')
+    assert {(item['table'], item['column']) for item in listed if item['means'] == 'storage'} == {('users', 'email'), ('audit_logs', '*')}
+    shapes = {'hash': r'^([0-9a-f]{64}|\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53})$', 'envelope': r'^enc:v1:k[0-9]+-[0-9a-f]{8}:[A-Za-z0-9+/=]+$'}
+    for item in listed:
+        table, column, means = item['table'], item['column'], item['means']
+        if means == 'storage':
+            continue
+        checks = [row[0] for row in sql(host, '''SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_attribute a
+            ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) WHERE c.contype = 'c' AND c.conrelid = %s::regclass AND a.attname = %s''',
+            table, column)]
+        assert any('{64}' in check or '$2[aby]' in check.replace('\\', '') or 'enc:v1' in check for check in checks), (item, checks)
+        value = {'mfa_backup_codes': 'unnest(mfa_backup_codes)', 'secrets': '(jsonb_each_text(secrets)).value'}.get(column, column)
+        for (one,) in sql(host, f'SELECT {value} FROM {table} WHERE {column} IS NOT NULL'):
+            assert re.fullmatch(shapes[means].strip('^$'), one), (table, column)
+    assert 'rest on the encryption of disk and backups' in host.cli('key-ring', 'columns').stderr

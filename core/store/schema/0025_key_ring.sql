@@ -53,6 +53,30 @@ CREATE TABLE plugin_secrets (
 	PRIMARY KEY (installation_id, name)
 );
 
+-- How each column that data_classification wants encrypted is: a one-way hash or an envelope where its checks permit one; else the storage is to
+-- be (disk, backups), and note says why. A test holds the two tables together, and the values against what is said here.
+CREATE TABLE encryption_means (
+	table_name varchar(255) NOT NULL,
+	column_name varchar(255) NOT NULL,
+	means varchar(10) NOT NULL CHECK (means IN ('hash', 'envelope', 'storage')),
+	note text NOT NULL,
+	PRIMARY KEY (table_name, column_name)
+);
+INSERT INTO encryption_means(table_name, column_name, means, note) VALUES
+	('users', 'email', 'storage', 'logins, searches and a unique index need it as it is'),
+	('users', 'password', 'hash', 'bcrypt'),
+	('users', 'mfa_secret', 'envelope', 'key ring'),
+	('users', 'mfa_backup_codes', 'hash', 'HMAC-SHA-256 under the key ring'),
+	('sessions', 'token', 'hash', 'SHA-256 of 256 random bits'),
+	('sessions', 'refresh_token', 'hash', 'SHA-256 of 256 random bits'),
+	('session_tokens_spent', 'hash', 'hash', 'SHA-256 of 256 random bits'),
+	('api_keys', 'key_hash', 'hash', 'SHA-256 of 256 random bits'),
+	('second_factor_enrolments', 'secret', 'envelope', 'key ring'),
+	('second_factor_messages', 'code_digest', 'hash', 'HMAC-SHA-256 under the key ring'),
+	('plugin_installations', 'secrets', 'envelope', 'key ring, each member'),
+	('audit_logs', '*', 'storage', 'searched by every column; personal values in it are envelopes under a key of their person');
+INSERT INTO data_classification(table_name, column_name, classification) VALUES ('encryption_means', '*', 'internal') ON CONFLICT DO NOTHING;
+
 CREATE FUNCTION forget_plugin_secrets() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -415,7 +439,10 @@ BEGIN
 		'rotation', (SELECT jsonb_build_object('number', r.number, 'state', r.state, 'from', r.from_key, 'to', r.to_key, 'reason', r.reason,
 				'actor', r.actor_id, 'node', r.node_id, 'waits_for', r.waits_for, 'resealed', r.resealed, 'total', r.total,
 				'unreadable', to_jsonb(r.unreadable), 'error', r.error, 'created_at', json_time(r.created_at), 'finished_at', json_time(r.finished_at))
-			FROM key_ring_rotations r ORDER BY r.number DESC LIMIT 1));
+			FROM key_ring_rotations r ORDER BY r.number DESC LIMIT 1),
+		'columns', (SELECT jsonb_agg(jsonb_build_object('table', c.table_name, 'column', c.column_name, 'means', m.means, 'note', m.note)
+				ORDER BY m.means <> 'storage', c.table_name, c.column_name)
+			FROM data_classification c LEFT JOIN encryption_means m USING (table_name, column_name) WHERE c.encryption_required));
 END
 $$;
 
