@@ -8,6 +8,7 @@
 #include "api/refusals.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "catalog/follow.h"
 #include "codec/digest.h"
@@ -29,6 +30,7 @@ const struct rest_route *const rest_tables[] = {
 	rest_keys_routes,
 	rest_logs_routes,
 	rest_packages_routes,
+	rest_privacy_routes,
 	rest_passwords_routes,
 	rest_plugins_routes,
 	rest_second_factor_routes,
@@ -601,6 +603,42 @@ bool rest_event(struct rest_call *call, const char *id, const char *event, struc
 void rest_events_end(struct rest_call *call)
 {
 	http_answer_end(call->request);
+	answered(call);
+}
+
+void rest_stream_begin(struct rest_call *call, struct span type)
+{
+	const struct http_answer_field fields[] = {
+		{ SPAN("X-Request-Id"), span_of(call->id) },
+		{ SPAN("Cache-Control"), SPAN("no-store") },
+	};
+	const struct http_answer answer = {
+		.status = 200,
+		.content_type = type,
+		.fields = fields,
+		.field_count = ARRAY_LENGTH(fields),
+	};
+
+	http_request_deadline(call->request, 0);
+	if (http_answer_begin(call->request, &answer, HTTP_LENGTH_UNKNOWN, NULL) < 0)
+		BUG("the head of a stream is not valid");
+}
+
+bool rest_stream_write(struct rest_call *call, struct span piece)
+{
+	return http_answer_write(call->request, piece) == 0;
+}
+
+void rest_stream_end(struct rest_call *call)
+{
+	http_answer_end(call->request);
+	answered(call);
+}
+
+void rest_stream_cut(struct rest_call *call, const struct error *err)
+{
+	log_warn("an answer is cut short", LOG_STR("request", call->id), LOG_ERR(err));
+	http_request_abort(call->request);
 	answered(call);
 }
 

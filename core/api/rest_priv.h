@@ -95,10 +95,10 @@ struct rest_route {
 
 extern const struct rest_route rest_access_routes[], rest_audit_routes[], rest_changes_routes[],
 	rest_installations_routes[], rest_key_ring_routes[], rest_keys_routes[], rest_logs_routes[],
-	rest_packages_routes[], rest_passwords_routes[], rest_plugins_routes[],
-	rest_second_factor_routes[], rest_secrets_routes[], rest_services_routes[],
-	rest_sessions_routes[], rest_settings_routes[], rest_teams_routes[], rest_trust_routes[],
-	rest_usage_routes[], rest_users_routes[], rest_whoami_routes[];
+	rest_packages_routes[], rest_privacy_routes[], rest_passwords_routes[],
+	rest_plugins_routes[], rest_second_factor_routes[], rest_secrets_routes[],
+	rest_services_routes[], rest_sessions_routes[], rest_settings_routes[], rest_teams_routes[],
+	rest_trust_routes[], rest_usage_routes[], rest_users_routes[], rest_whoami_routes[];
 
 /* All of them, NULL at the end. */
 extern const struct rest_route *const rest_tables[];
@@ -199,6 +199,14 @@ void rest_events_begin(struct rest_call *call);
 bool rest_event(struct rest_call *call, const char *id, const char *event, struct span data);
 bool rest_heartbeat(struct rest_call *call);
 void rest_events_end(struct rest_call *call);
+
+/* An answer in pieces of unknown length, kept by no cache. write is false when the client is slow:
+ * nothing was taken, and on_writable follows. cut: what comes cannot be made; the client sees that
+ * the answer is not whole. */
+void rest_stream_begin(struct rest_call *call, struct span type);
+bool rest_stream_write(struct rest_call *call, struct span piece);
+void rest_stream_end(struct rest_call *call);
+void rest_stream_cut(struct rest_call *call, const struct error *err);
 
 /* Timers of the program. */
 uint64_t rest_timer(struct rest_call *call, uint32_t ms, api_timer_cb fire, void *user);

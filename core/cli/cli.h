@@ -42,10 +42,11 @@ struct cli_command {
 
 /* The tables of the cmd_*.c files. */
 extern const struct cli_command cli_user_commands[], cli_team_commands[], cli_access_commands[],
-	cli_host_commands[], cli_plugin_commands[], cli_change_commands[],
-	cli_package_commands[], cli_key_commands[], cli_trust_commands[], cli_service_commands[],
-	cli_api_key_commands[], cli_api_commands[], cli_db_commands[], cli_top_commands[], cli_audit_commands[], cli_setting_commands[],
-	cli_session_commands[], cli_mfa_commands[], cli_secret_commands[], cli_key_ring_commands[];
+	cli_host_commands[], cli_plugin_commands[], cli_change_commands[], cli_package_commands[],
+	cli_key_commands[], cli_trust_commands[], cli_service_commands[], cli_api_key_commands[],
+	cli_api_commands[], cli_db_commands[], cli_top_commands[], cli_audit_commands[],
+	cli_setting_commands[], cli_session_commands[], cli_mfa_commands[], cli_secret_commands[],
+	cli_key_ring_commands[], cli_privacy_commands[];
 
 struct cli {
 	const struct cli_command *command;

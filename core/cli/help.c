@@ -35,6 +35,7 @@ static const struct {
 	{ "Users", cli_user_commands },
 	{ "Teams", cli_team_commands },
 	{ "Access", cli_access_commands },
+	{ "Privacy", cli_privacy_commands },
 	{ "API keys", cli_api_key_commands },
 	{ "HTTP", cli_api_commands },
 	{ "Database", cli_db_commands },

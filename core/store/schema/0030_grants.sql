@@ -71,6 +71,11 @@ GRANT EXECUTE ON FUNCTION auth_login_begin(text, text, integer, interval),
 	auth_password_set(text, text, text, text, boolean, text, text)
 	TO application_role;
 
+-- Privacy requests: each function decides itself whose; the tables stay out of the front's reach.
+GRANT EXECUTE ON FUNCTION privacy_get(text), privacy_list(text, integer, request_status, privacy_request_type, text),
+	privacy_request(text, privacy_request_type, jsonb), privacy_archive(text), privacy_page(text, text, jsonb, integer),
+	privacy_complete(text, text), privacy_reject(text, text) TO application_role;
+
 -- The supervisor: installations and what belongs to them; of users only the plugins' accounts; no catalog, no keys, no sessions.
 GRANT SELECT (id, provider, provider_id, is_active, deleted_at), INSERT (id, email, name, provider, provider_id, role), UPDATE (is_active)
 	ON users TO mortise_supervisor;
