@@ -49,8 +49,9 @@ ON CONFLICT DO NOTHING;
 CREATE FUNCTION login_network(p_address text) RETURNS cidr
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT AS $$
 DECLARE
-	a inet := regexp_replace(p_address, '^::ffff:(\d+\.\d+\.\d+\.\d+)$', '\1', 'i')::inet;
+	a inet;
 BEGIN
+	a := regexp_replace(p_address, '^::ffff:(\d+\.\d+\.\d+\.\d+)$', '\1', 'i')::inet;
 	RETURN network(set_masklen(a, CASE family(a) WHEN 4 THEN 32 ELSE 64 END));
 EXCEPTION WHEN invalid_text_representation THEN
 	RETURN NULL;

@@ -229,3 +229,99 @@ TEST(identity_authority__a_plugins_account_has_its_permissions_for_scopes)
 	EXPECT_INT(s.rc, ==, ERR_PERMISSION);
 	close_scene(&s);
 }
+
+/* A session of the administrator; its token is the scene's key from now on. */
+static void begin_session(struct scene *s)
+{
+	char hash[SHA256_HEX_SIZE], *sql;
+
+	key_make(KEY_SESSION, s->key);
+	sha256_hex(span_of(s->key), hash);
+	sql = mem_printf("INSERT INTO sessions(user_id, token, expires_at) SELECT id, '%s', "
+			 "now() + interval '1 hour' FROM users WHERE name = 'admin'",
+		hash);
+	postgres_run(s->url, sql);
+	mem_free(sql);
+}
+
+TEST(identity_authority__a_session_is_its_user_with_all_scopes)
+{
+	struct scene s;
+	struct principal *p = NULL;
+	char refresh[KEY_LEN + 1];
+
+	open_scene(&s, 60000);
+	begin_session(&s);
+	warm(&s);
+	EXPECT_INT(authority_find(s.authority, span_of(s.key), &p), ==, 0);
+	EXPECT_STR(p->user_name, "admin");
+	EXPECT_STR(p->key_id, "");
+	EXPECT_TRUE(p->session_id[0] != '\0');
+	EXPECT_FALSE(p->half);
+	EXPECT_TRUE(scopes_cover(&p->scopes, SPAN("any.write"), SPAN_NONE));
+	key_make(KEY_REFRESH, refresh);
+	EXPECT_INT(authority_find(s.authority, span_of(refresh), &p), ==, ERR_KEY_MALFORMED);
+	key_make(KEY_SESSION, refresh);
+	EXPECT_INT(ask(&s, refresh), ==, ERR_SESSION_UNKNOWN);
+	close_scene(&s);
+}
+
+TEST(identity_authority__a_session_that_changed_or_ended_is_forgotten)
+{
+	static const char *const changes[] = {
+		"UPDATE sessions SET half = true",
+		"UPDATE users SET name = 'other' WHERE name = 'admin'",
+		"UPDATE sessions SET is_active = false, revoked_at = now()",
+	};
+	struct scene s;
+
+	open_scene(&s, 1000);
+	begin_session(&s);
+	for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) {
+		warm(&s);
+		postgres_run(s.url, changes[i]);
+		run_until_gone(&s);
+	}
+	EXPECT_INT(ask(&s, s.key), ==, ERR_SESSION_UNKNOWN);
+	close_scene(&s);
+}
+
+TEST(identity_authority__a_cached_session_goes_idle)
+{
+	struct scene s;
+
+	open_scene(&s, 60000);
+	begin_session(&s);
+	postgres_run(s.url, "UPDATE sessions SET idle_limit = interval '3 seconds', "
+			    "last_activity = now()");
+	warm(&s);
+	run_until_gone(&s); /* found, but not used */
+	EXPECT_INT(ask(&s, s.key), ==, ERR_SESSION_UNKNOWN);
+	close_scene(&s);
+}
+
+TEST(identity_authority__uses_of_sessions_are_written_in_batches)
+{
+	struct scene s;
+	struct principal *p = NULL;
+	char *recent;
+
+	open_scene(&s, 60000);
+	begin_session(&s);
+	postgres_run(s.url, "UPDATE sessions SET last_activity = now() - interval '1 hour'");
+	warm(&s);
+	EXPECT_INT(authority_find(s.authority, span_of(s.key), &p), ==, 0);
+	for (int i = 0; i < 100; i++)
+		authority_used(s.authority, p);
+	authority_flush(s.authority);
+	do {
+		(void)uv_run(&s.loop, UV_RUN_ONCE);
+		recent = postgres_value(
+			s.url, "SELECT last_activity > now() - interval '1 minute' FROM sessions");
+		if (strcmp(recent, "t") == 0 || strcmp(recent, "true") == 0)
+			break;
+		mem_free(recent);
+	} while (true);
+	mem_free(recent);
+	close_scene(&s);
+}
