@@ -129,6 +129,7 @@ static void on_put_found(
 		rest_begin(call);
 		call->api->options.host->key_ring(call->api->options.host_user, KEY_RING_SEAL,
 			span_of(place), value, on_sealed, call);
+		wipe(value);
 	}
 }
 

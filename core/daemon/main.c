@@ -343,6 +343,9 @@ static int open_key_ring(struct daemon *d, struct error *err)
 
 	d->key_ring_path =
 		setting[0] ? mem_strdup(setting) : mem_printf("%s/key-ring", d->folder.path);
+	if (d->key_ring_path[0] != '/')
+		return error_set(err, ERR_CONFIG, "setting 'key_ring': '%s' is no absolute path",
+			d->key_ring_path);
 	rc = key_ring_open(&d->key_ring, d->key_ring_path, err);
 	return rc == ERR_NOT_FOUND ? 0 : rc;
 }

@@ -2,6 +2,7 @@
  * reaches the swap, and not dumped. What the file's text leaves in ordinary memory is wiped. */
 #include "supervise/key_ring.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -260,6 +261,31 @@ static void write_text(const struct key_ring *ring, struct text *text)
 	}
 }
 
+/* What a crash left of an earlier write may hold a key that is retired since. The caller holds the
+ * folder's lock. */
+static void remove_leftovers(const char *path)
+{
+	CLEANUP(mem_freep) char *folder = mem_strdup(path);
+	char *slash = strrchr(folder, '/');
+	const char *name = slash ? path + (slash - folder) + 1 : path;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (slash)
+		slash[slash == folder ? 1 : 0] = '\0';
+	dir = opendir(slash ? folder : ".");
+	while (dir && (entry = readdir(dir)) != NULL) {
+		size_t len = strlen(entry->d_name);
+
+		if (strncmp(entry->d_name, name, strlen(name)) == 0 &&
+			entry->d_name[strlen(name)] == '.' && len > 4 &&
+			strcmp(entry->d_name + len - 4, ".new") == 0)
+			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
 static int write_file(const struct key_ring *ring, struct error *err)
 {
 	struct text text;
@@ -267,6 +293,7 @@ static int write_file(const struct key_ring *ring, struct error *err)
 
 	if (rc < 0)
 		return error_set(err, rc, "write '%s'", ring->path);
+	remove_leftovers(ring->path);
 	text_init(&text);
 	(void)text_reserve(&text, FILE_BYTES);
 	write_text(ring, &text);

@@ -280,8 +280,7 @@ static void on_spread(const struct error *err, struct span waits_for, void *user
 		next_batch(r);
 		return;
 	}
-	/* This node itself hears at its next look which key is current. */
-	r->again = r->again || span_is(waits_for, r->s->o.node);
+	/* Whatever moves it on rings; and there is the tick. */
 	rest(r);
 }
 

@@ -470,6 +470,19 @@ def test_a_kill_in_the_middle_of_a_rotation_loses_nothing(new_host, point):
     assert not [path for path in host.data.iterdir() if path.name.startswith('key-ring.')]
 
 
+def test_a_key_that_cannot_be_made_fails_the_rotation_and_nothing_else(new_host):
+    host = new_host()
+    host.up()
+    host.down()
+    host.up(env={'MORTISE_FAULT': 'key_ring.write:fail'})
+    before = key_in(host, 'current')
+    done = host.cli('key-ring', 'rotate')
+    assert done.returncode == 2 and 'the key ring was not rotated' in done.stderr and str(ring_file(host)) in done.stderr, done.stderr
+    assert key_in(host, 'current') == before and ring(host)['rotation']['state'] == 'failed'
+    host.ok('key-ring', 'rotate')
+    assert key_in(host, 'old') == before
+
+
 # ---- several nodes -----------------------------------------------------------------------------------------------------------------
 
 

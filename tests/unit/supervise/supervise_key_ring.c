@@ -306,6 +306,20 @@ TEST(supervise_key_ring__a_retired_key_is_gone_but_for_its_digests)
 	key_ring_free(one);
 }
 
+TEST(supervise_key_ring__what_a_crash_left_of_a_write_goes_with_the_next)
+{
+	struct key_ring *ring = make(), *next = NULL;
+	struct error err;
+
+	EXPECT_OK(io_write_file(AT_FDCWD, PATH ".123.new", SPAN("half a ring"), 0600, &err), &err);
+	EXPECT_OK(io_write_file(AT_FDCWD, PATH "er.new", SPAN("another's"), 0600, &err), &err);
+	EXPECT_OK(key_ring_add(&next, ring, &err), &err);
+	EXPECT_INT(access(PATH ".123.new", F_OK), ==, -1);
+	EXPECT_INT(access(PATH "er.new", F_OK), ==, 0);
+	key_ring_free(ring);
+	key_ring_free(next);
+}
+
 TEST(supervise_key_ring__two_that_add_at_once_lose_no_key)
 {
 	struct key_ring *ring = make(), *a = NULL, *b = NULL;
