@@ -455,11 +455,6 @@ static void on_ended(const struct error *err, int64_t number, void *user)
 		rest_json(call, 200, json_pack("{s:I}", "ended", (json_int_t)number));
 }
 
-static const char *reason_of(const struct rest_call *call, bool own)
-{
-	return own ? "ended by its user" : call->who->key_id[0] ? "ended by key" : "ended";
-}
-
 static void end_one(struct rest_call *call)
 {
 	char id[REST_ID_SIZE];
@@ -467,8 +462,8 @@ static void end_one(struct rest_call *call)
 	if (!rest_param(call, "id", id, sizeof(id)))
 		return;
 	rest_begin(call);
-	store_session_end(call->api->options.db, &call->context, span_of(id),
-		span_of(reason_of(call, false)), on_ended, call);
+	store_session_end(
+		call->api->options.db, &call->context, span_of(id), SPAN("ended"), on_ended, call);
 }
 
 static void end_others(struct rest_call *call)
@@ -480,8 +475,7 @@ static void end_others(struct rest_call *call)
 	whose = read_whose(&q);
 	if (rest_query_end(&q)) {
 		rest_begin(call);
-		store_sessions_end(call->api->options.db, &call->context, whose,
-			span_of(reason_of(call, span_equal(whose, call->context.user_id))),
+		store_sessions_end(call->api->options.db, &call->context, whose, SPAN("ended"),
 			on_ended, call);
 	}
 	rest_query_done(&q);

@@ -389,6 +389,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
 	IF NOT NEW.is_active OR NEW.deleted_at IS NOT NULL THEN
 		PERFORM session_end(s.id, 'the user is inactive') FROM sessions s WHERE s.user_id = NEW.id AND s.is_active;
+		IF NEW.deleted_at IS NOT NULL THEN
+			DELETE FROM login_places WHERE user_id = NEW.id;
+			DELETE FROM login_attempts WHERE kind IN ('account', 'place') AND split_part(key, ' ', 1) = NEW.id;
+		END IF;
 	ELSIF NEW.role < OLD.role THEN -- the highest stands first
 		UPDATE sessions SET expires_at = greatest(now(), created_at + interval '1 microsecond')
 		WHERE user_id = NEW.id AND is_active AND expires_at > now();
