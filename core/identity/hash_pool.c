@@ -9,8 +9,8 @@
 #include "base/loop.h"
 #include "base/mem.h"
 
-/* The loop and the workers go first. The lowest there is but SCHED_IDLE, which would keep people out
- * of a machine whose cores are all busy. */
+/* The loop and the workers go first. The lowest there is but SCHED_IDLE, which would keep people
+ * out of a machine whose cores are all busy. */
 #define HASH_NICE 19
 
 struct job {
