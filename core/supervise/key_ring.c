@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -35,7 +36,7 @@ struct key {
 };
 
 struct key_ring {
-	char *path;
+	char path[PATH_MAX];
 	int used; /* index; -1: none */
 	size_t count;
 	uint8_t login[SEAL_MASTER_SIZE];
@@ -56,7 +57,7 @@ static struct key_ring *make_ring(const char *path)
 		log_warn("the key ring's memory may be swapped out: it cannot be locked",
 			LOG_INT("errno", errno));
 	(void)madvise(ring, sizeof(*ring), MADV_DONTDUMP);
-	ring->path = mem_strdup(path);
+	(void)snprintf(ring->path, sizeof(ring->path), "%s", path);
 	ring->used = -1;
 	return ring;
 }
@@ -65,7 +66,6 @@ void key_ring_free(struct key_ring *ring)
 {
 	if (!ring)
 		return;
-	mem_free(ring->path);
 	mem_wipe(ring, sizeof(*ring));
 	(void)munmap(ring, sizeof(*ring));
 }

@@ -1,5 +1,6 @@
 /* What a front sends to the key ring: any op, any place, any bytes. Nothing opens but what was
  * sealed for the same place. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,16 +17,16 @@ static struct key_ring *ring;
 
 static void begin(void)
 {
-	char path[] = "/tmp/mortise-fuzz-ring-XXXXXX";
+	char folder[] = "/tmp/mortise-fuzz-ring-XXXXXX", path[sizeof(folder) + 5];
 	struct key_ring_entry key;
 
-	ASSERT(mkdtemp(path));
-	ASSERT(chdir(path) == 0);
-	ASSERT(key_ring_make(&ring, "ring", NULL) == 0);
+	ASSERT(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/ring", folder);
+	ASSERT(key_ring_make(&ring, path, NULL) == 0);
 	key_ring_entry(ring, 0, &key);
 	ASSERT(key_ring_use(ring, span_of(key.id), NULL) == 0);
-	ASSERT(unlink("ring") == 0);
-	ASSERT(rmdir(path) == 0);
+	ASSERT(unlink(path) == 0);
+	ASSERT(rmdir(folder) == 0);
 }
 
 static void serve_anything(struct span input)
