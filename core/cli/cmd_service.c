@@ -1,75 +1,11 @@
 /* mortise service ... - read the catalog */
-#include <ctype.h>
-#include <string.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/list.h"
 #include "codec/json.h"
-
-#define COLUMNS_MAX 8
-#define NUMBER_SIZE 24
-
-static void add_query(
-	struct text *path, const struct cli *cli, const char *option, const char *parameter)
-{
-	const char *value = cli_value(cli, option);
-
-	if (!value)
-		return;
-	text_append_char(path, strchr(path->data, '?') ? '&' : '?');
-	text_printf(path, "%s=", parameter);
-	client_escape(path, value);
-}
-
-/* Print one page of path as a table of the members that columns names; headings are theirs in
- * capitals. */
-static int print_list(struct cli *cli, const char *path, const char *const *columns, size_t count,
-	struct error *err)
-{
-	CLEANUP(json_freep) json_t *list = NULL;
-	const char *cells[COLUMNS_MAX], *next;
-	char numbers[COLUMNS_MAX][NUMBER_SIZE];
-	struct cli_table *table;
-	json_t *item;
-	size_t i, j;
-	int rc = client_get(cli, path, &list, err);
-
-	if (rc < 0)
-		return rc;
-	if (cli->json) {
-		cli_json(list);
-		return 0;
-	}
-	for (j = 0; j < count; j++) {
-		size_t n = 0;
-
-		for (; columns[j][n] && n + 1 < NUMBER_SIZE; n++)
-			numbers[j][n] = (char)toupper((unsigned char)columns[j][n]);
-		numbers[j][n] = '\0';
-		cells[j] = numbers[j];
-	}
-	table = cli_table_new(cells, count);
-	json_array_foreach(json_object_get(list, "items"), i, item)
-	{
-		for (j = 0; j < count; j++) {
-			const json_t *value = json_object_get(item, columns[j]);
-
-			(void)snprintf(numbers[j], NUMBER_SIZE, "%lld",
-				(long long)json_integer_value(value));
-			cells[j] = json_is_integer(value) ? numbers[j]
-							  : cli_text(item, columns[j], "-");
-		}
-		cli_table_row(table, cells);
-	}
-	cli_table_print(cli, table);
-	next = cli_text(list, "next", "");
-	if (next[0])
-		cli_step(cli, "more", "--after %s", next);
-	return 0;
-}
 
 static int service_list(struct cli *cli, struct error *err)
 {
@@ -82,8 +18,8 @@ static int service_list(struct cli *cli, struct error *err)
 	text_init(&path);
 	text_append_string(&path, "/v1/services");
 	for (size_t i = 0; i < ARRAY_LENGTH(filters); i++)
-		add_query(&path, cli, filters[i], filters[i]);
-	rc = print_list(cli, path.data, columns, ARRAY_LENGTH(columns), err);
+		list_query(&path, cli, filters[i], filters[i]);
+	rc = list_print(cli, path.data, columns, ARRAY_LENGTH(columns), err);
 	text_done(&path);
 	return rc;
 }
@@ -114,11 +50,11 @@ static int service_dependencies(struct cli *cli, struct error *err)
 	text_append_string(&path, "/v1/services/");
 	client_escape(&path, cli->arguments[0]);
 	text_append_string(&path, "/dependencies");
-	add_query(&path, cli, "depth", "depth");
-	add_query(&path, cli, "direction", "direction");
-	add_query(&path, cli, "limit", "limit");
-	add_query(&path, cli, "after", "after");
-	rc = print_list(cli, path.data, columns, ARRAY_LENGTH(columns), err);
+	list_query(&path, cli, "depth", "depth");
+	list_query(&path, cli, "direction", "direction");
+	list_query(&path, cli, "limit", "limit");
+	list_query(&path, cli, "after", "after");
+	rc = list_print(cli, path.data, columns, ARRAY_LENGTH(columns), err);
 	text_done(&path);
 	return rc;
 }

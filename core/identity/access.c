@@ -29,6 +29,14 @@ const struct access_rule *access_rule(enum access_action action)
 	return &rules[action];
 }
 
+enum access_action access_find(struct span name)
+{
+	for (int a = ACCESS_NONE + 1; a < ACCESS_COUNT; a++)
+		if (span_is(name, rules[a].name))
+			return (enum access_action)a;
+	return ACCESS_NONE;
+}
+
 bool access_is_public(enum access_action action)
 {
 	return span_is(access_rule(action)->scope, "public");

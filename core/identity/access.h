@@ -30,6 +30,9 @@ struct access_rule {
 /* The row of an action; never NULL for one that is in the table. */
 const struct access_rule *access_rule(enum access_action action);
 
+/* The action of that name; ACCESS_NONE: there is none. */
+enum access_action access_find(struct span name);
+
 /* May nobody at all ask? */
 bool access_is_public(enum access_action action);
 
