@@ -96,7 +96,7 @@ def test_no_table_with_a_reference_to_users_is_forgotten(host, make_user):
     amy.sql("""CREATE TABLE diaries (id int PRIMARY KEY, user_id varchar REFERENCES users ON DELETE CASCADE, entry text, lock text);
         CREATE TABLE letters (id int, page int, user_id varchar NOT NULL REFERENCES users, carrier varchar REFERENCES users, text text DEFAULT '', PRIMARY KEY (id, page));
         INSERT INTO data_classification(table_name, column_name, classification, contains_pii) VALUES
-            ('diaries', '*', 'confidential', true), ('diaries', 'lock', 'restricted', false), ('letters', 'text', 'confidential', true)""")
+            ('diaries', '*', 'confidential', true), ('diaries', 'lock', 'restricted', false), ('letters', '*', 'confidential', true)""")
     try:
         amy.sql('''INSERT INTO diaries SELECT n, %s, 'dear diary', 'combination' FROM generate_series(1, 3) n''', amy.id)
         amy.sql('''INSERT INTO letters VALUES (1, 1, %s, %s, 'dear bob'), (1, 2, %s, %s, 'dear amy')''', amy.id, bob.id, bob.id, amy.id)

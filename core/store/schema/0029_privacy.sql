@@ -235,7 +235,11 @@ BEGIN
 	FOR t IN SELECT v.table_name AS name, string_agg(format('%I = $1', v.column_name), ' OR ') FILTER (WHERE v.own) AS own,
 			string_agg(format('%I = $1', v.column_name), ' OR ') FILTER (WHERE v.subject) AS subject,
 			string_agg(format('%I = $1', v.column_name), ' OR ') AS any_column,
-			(SELECT string_agg(format('%I = DEFAULT', c), ', ') FROM unnest(privacy_columns(v.table_name, false)) c) AS personal
+			-- What names the row or a person by id stays, also where the table is personal as a whole.
+			(SELECT string_agg(format('%I = DEFAULT', c), ', ') FROM unnest(privacy_columns(v.table_name, false)) c
+				WHERE c NOT IN (SELECT column_name FROM user_references WHERE table_name = v.table_name)
+				AND NOT EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])
+					WHERE i.indrelid = to_regclass(quote_ident(v.table_name)) AND i.indisprimary AND a.attname = c)) AS personal
 		FROM user_references v WHERE v.table_name NOT IN ('audit_logs', 'audit_keys') GROUP BY v.table_name ORDER BY v.table_name
 	LOOP
 		IF t.own IS NOT NULL THEN
