@@ -15,6 +15,7 @@
 #include "codec/digest.h"
 #include "identity/key.h"
 #include "identity/principal.h"
+#include "identity/uses.h"
 #include "store/api_keys.h"
 #include "store/feeds.h"
 #include "store/installations.h"
@@ -26,9 +27,8 @@
 /* How often the feed is read while keys are being used, as a part of stale_max. */
 #define CONFIRM_PARTS 4u
 /* Without a use for so long nothing is confirmed: an idle front asks nothing. */
-#define WANTED_NS   (5 * CLOCK_NS_PER_SEC)
-#define FLUSH_NS    (5 * CLOCK_NS_PER_SEC)
-#define FLUSH_BATCH 500u
+#define WANTED_NS (5 * CLOCK_NS_PER_SEC)
+#define FLUSH_NS  (5 * CLOCK_NS_PER_SEC)
 
 struct entry {
 	struct list by_age; /* least recently used first */
@@ -60,13 +60,6 @@ struct account {
 	void *user;
 };
 
-struct use {
-	char key_hash[KEY_HASH_LEN + 1];
-	bool session; /* else an API key */
-	int64_t count;
-	int64_t last_used_us;
-};
-
 struct authority {
 	struct db_pool *db;
 	uint64_t stale_max_ns;
@@ -74,7 +67,7 @@ struct authority {
 	struct list ages;
 	struct map fills; /* digest -> struct fill: the newest of a key */
 	size_t fills_out;
-	struct map uses; /* hex digest -> struct use: of entries that were dropped */
+	struct uses uses; /* of entries that were dropped, and on their way */
 
 	uint64_t epoch; /* of the cache: raised when it is emptied */
 	char **moved;   /* keys that the feed named while fills were out */
@@ -105,135 +98,27 @@ struct authority *authority_new(struct db_pool *db, uint64_t stale_max_ms)
 	map_init(&a->entries);
 	list_init(&a->ages);
 	map_init(&a->fills);
-	map_init(&a->uses);
+	uses_init(&a->uses, db);
 	map_init(&a->seen);
 	a->flushed_ns = clock_ns();
 	return a;
 }
 
-static bool is_session(const struct principal *p)
-{
-	return p->session_id[0] != '\0';
-}
-
 /* ---- uses --------------------------------------------------------------------------------------
  */
-
-static void add_use(
-	struct authority *a, const char *key_hash, bool session, int64_t count, int64_t last_us)
-{
-	struct use *use = map_get(&a->uses, span_of(key_hash));
-
-	if (!use) {
-		use = mem_zalloc(sizeof(*use));
-		use->session = session;
-		memcpy(use->key_hash, key_hash, KEY_HASH_LEN + 1);
-		(void)map_put(&a->uses, span_of(use->key_hash), use);
-	}
-	use->count += count;
-	if (last_us > use->last_used_us)
-		use->last_used_us = last_us;
-}
 
 static void take_uses(struct authority *a, struct entry *e)
 {
 	if (e->uses > 0)
-		add_use(a, e->principal->key_hash, is_session(e->principal), e->uses,
-			e->last_used_us);
+		uses_add(&a->uses, e->principal, e->uses, e->last_used_us);
 	e->uses = 0;
-}
-
-struct batch {
-	struct authority *a;
-	struct use *uses;
-	size_t count;
-};
-
-static void free_batch(struct batch *batch)
-{
-	mem_free(batch->uses);
-	mem_free(batch);
-}
-
-static void on_flushed(const struct error *err, int64_t number, void *user)
-{
-	struct batch *batch = user;
-
-	(void)number;
-	/* What did not happen is counted again; what perhaps did is not. */
-	if (err &&
-		(err->code == ERR_UNAVAIL || err->code == ERR_AGAIN || err->code == ERR_DEADLINE))
-		for (size_t i = 0; i < batch->count; i++)
-			add_use(batch->a, batch->uses[i].key_hash, batch->uses[i].session,
-				batch->uses[i].count, batch->uses[i].last_used_us);
-	free_batch(batch);
-}
-
-/* Take up to a batch of uses of one kind out of the map. */
-static struct batch *take_batch(struct authority *a, bool sessions)
-{
-	struct batch *batch = mem_zalloc(sizeof(*batch));
-	const struct map_entry *entry;
-	size_t at = 0;
-
-	batch->a = a;
-	batch->uses = mem_calloc(FLUSH_BATCH, sizeof(*batch->uses));
-	while (batch->count < FLUSH_BATCH && (entry = map_next(&a->uses, &at)) != NULL) {
-		struct use *use = entry->value;
-
-		if (use->session == sessions)
-			batch->uses[batch->count++] = *use;
-	}
-	for (size_t i = 0; i < batch->count; i++)
-		mem_free(map_remove(&a->uses, span_of(batch->uses[i].key_hash)));
-	return batch;
-}
-
-static bool flush_keys(struct authority *a)
-{
-	struct store_api_key_use rows[FLUSH_BATCH];
-	struct batch *batch = take_batch(a, false);
-	size_t n = batch->count;
-
-	for (size_t i = 0; i < n; i++)
-		rows[i] = (struct store_api_key_use){
-			.key_hash = span_of(batch->uses[i].key_hash),
-			.count = batch->uses[i].count,
-			.last_used_at = batch->uses[i].last_used_us,
-		};
-	if (n > 0)
-		store_api_keys_used(a->db, rows, n, on_flushed, batch);
-	else
-		free_batch(batch);
-	return n == FLUSH_BATCH;
-}
-
-static bool flush_sessions(struct authority *a)
-{
-	struct store_session_use rows[FLUSH_BATCH];
-	struct batch *batch = take_batch(a, true);
-	size_t n = batch->count;
-
-	for (size_t i = 0; i < n; i++)
-		rows[i] = (struct store_session_use){
-			.token_hash = span_of(batch->uses[i].key_hash),
-			.last_used_at = batch->uses[i].last_used_us,
-		};
-	if (n > 0)
-		store_sessions_used(a->db, rows, n, on_flushed, batch);
-	else
-		free_batch(batch);
-	return n == FLUSH_BATCH;
 }
 
 void authority_flush(struct authority *a)
 {
 	list_for_each(struct entry, e, &a->ages, by_age)
 		take_uses(a, e);
-	while (flush_keys(a))
-		;
-	while (flush_sessions(a))
-		;
+	uses_flush(&a->uses);
 	a->flushed_ns = clock_ns();
 }
 
@@ -246,7 +131,7 @@ void authority_used(struct authority *a, const struct principal *p)
 		return;
 	e = map_get(&a->entries, digest_span(digest));
 	if (!e) {
-		add_use(a, p->key_hash, is_session(p), 1, clock_real_us());
+		uses_add(&a->uses, p, 1, clock_real_us());
 		return;
 	}
 	e->uses++;
@@ -288,11 +173,9 @@ void authority_free(struct authority *a)
 		return;
 	drop_all(a);
 	forget_moved(a);
-	map_for_each(entry, &a->uses)
-		mem_free(entry->value);
 	map_done(&a->entries);
 	map_done(&a->fills);
-	map_done(&a->uses);
+	uses_done(&a->uses);
 	map_done(&a->seen);
 	mem_free(a);
 }
@@ -581,7 +464,7 @@ static void end_not_found(struct fill *fill, const struct error *err)
 static bool is_readable(const struct principal *p)
 {
 	return p->role != ROLE_COUNT && p->user_id[0] != '\0' &&
-	       (p->key_id[0] != '\0' || is_session(p));
+	       (p->key_id[0] != '\0' || p->session_id[0] != '\0');
 }
 
 static void end_with(struct fill *fill, struct principal *p)
