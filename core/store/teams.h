@@ -33,7 +33,7 @@ void store_team_get(struct db_pool *db, const struct db_context *context, struct
 struct store_teams_filter { /* a span without data: any */
 	struct span after;  /* a name */
 	unsigned limit;
-	struct span q;      /* a part of a name */
+	struct span q; /* a part of a name */
 	struct span parent;
 	struct span member; /* a user's id */
 };

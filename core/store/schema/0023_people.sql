@@ -420,10 +420,11 @@ BEGIN
 	fresh.settings := coalesce(fresh.settings, '{}');
 	fresh.metadata := coalesce(fresh.metadata, '{}');
 	IF p_patch ? 'parent' THEN
+		PERFORM pg_advisory_xact_lock(7305009); -- before the row, as whoever changes the parent of another
 		fresh.parent_team_id := CASE WHEN p_patch->>'parent' IS NOT NULL THEN (team_find(p_patch->>'parent')).id END;
 	END IF;
 	-- The lock asks the policies of a change: what is not the asker's to change is not found.
-	SELECT * INTO seen FROM teams WHERE id = t.id AND deleted_at IS NULL FOR UPDATE;
+	SELECT * INTO seen FROM teams WHERE id = t.id AND deleted_at IS NULL FOR NO KEY UPDATE;
 	IF seen.id IS NULL OR app_plugin() <> '' THEN
 		RAISE EXCEPTION 'changing team ''%'' takes its role OWNER, or the role PLATFORM_ENGINEER', p_team USING ERRCODE = '42501';
 	END IF;
