@@ -5,6 +5,12 @@
 -- that are the person's own (sessions, keys, second factors): erasure removes them. Every other row is kept for work, law or audit, with an id
 -- that is nobody's name any more, and its personal columns (data_classification) are emptied. Audit rows cannot change: the key of their
 -- personal values is destroyed. What plugins and tenants store is opaque to the host and is not searched; archives say so.
+--
+-- Threats: an archive is the best thing to steal, so only the person and administrators fetch it, each fetch is audited, nothing restricted
+-- (hashes, secrets) is in it, and no front may read the tables; it tells of others (rows in which he only acted, what administrators did to
+-- him: subject, privacy_open) nothing but ids. Somebody erases another: that takes the role ADMIN and a scope of its own (access.users), and
+-- the last administrator and last owners stay. Erasure is undone by leftovers: the test looks for each word of a person in a dump.
+--
 -- Refusals: 42501 not the asker's to do, P0002 unknown, 22023 no such value, MC003 asked already, MC005 not in this state.
 SET LOCAL search_path = public, pg_temp;
 
@@ -19,7 +25,8 @@ CREATE VIEW user_references AS
 		a.attname = 'user_id' OR NOT bool_or(a.attname = 'user_id') OVER (PARTITION BY c.oid) AS subject
 	FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid AND NOT c.relispartition
 	JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1]
-	WHERE f.contype = 'f' AND f.confrelid = 'users'::regclass AND f.conparentid = 0;
+	WHERE f.contype = 'f' AND f.confrelid = 'users'::regclass AND f.conparentid = 0
+		AND NOT EXISTS (SELECT 1 FROM audit_archives d WHERE d.name = c.relname); -- detached months are read as audit_logs
 
 -- Personal columns of a table, or the restricted ones; a column without a row of its own has that of its table.
 CREATE FUNCTION privacy_columns(p_table text, p_restricted boolean) RETURNS text[]
