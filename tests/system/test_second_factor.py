@@ -2,13 +2,16 @@
 import base64
 import concurrent.futures
 import hashlib
+import os
+import pty
 import re
+import select
 import threading
 import time
 import urllib.parse
 
 import pytest
-from conftest import SOURCE, eventually
+from conftest import BUILD, SOURCE, eventually
 from person import PERIOD, Person, code_of, now_step
 
 
@@ -407,3 +410,90 @@ def test_only_an_administrator_sets_the_policy_and_only_to_what_it_knows(person)
     for token, body, expected in ((person.user.token, {'value': 'everyone'}, 403), (None, {'value': 'some'}, 400),
                                   (None, {}, 400), (None, {'value': 1}, 400)):
         assert person.ask('PUT', '/v1/settings/auth.second_factor', body, token or person.host.token)[0] == expected
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+@pytest.fixture
+def terminal(person, tmp_path):
+    """The command line of one person: his session is kept in a folder of his own."""
+    (tmp_path / 'password').write_text(person.user.password + '\n')
+    return {'XDG_STATE_HOME': str(tmp_path / 'state'), 'MORTISE_TOKEN': ''}, tmp_path
+
+
+def test_the_command_line_enrols_logs_in_and_disables(person, terminal):
+    env, folder = terminal
+    ok, password = person.host.ok, ('--password-file', folder / 'password')
+    ok('login', person.user.username, *password, env=env)
+    uri = ok('mfa', 'enroll', '--svg', folder / 'qr.svg', env=env).strip()
+    person.seed = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(uri).query))['secret']
+    svg = folder / 'qr.svg'
+    assert svg.read_text().startswith('<svg ') and svg.stat().st_mode & 0o777 == 0o600
+    wrong = person.host.cli('mfa', 'confirm', person.wrong_code(), env=env)
+    assert wrong.returncode == 4 and 'MRT-5151' in wrong.stderr
+    person.codes = ok('mfa', 'confirm', person.code(), env=env).split()
+    assert len(person.codes) == 10
+    assert 'TOTP' in ok('mfa', 'status', env=env)
+    ok('logout', env=env)
+    refused = person.host.cli('login', person.user.username, *password, env=env)
+    assert refused.returncode == 4 and '--code' in refused.stderr
+    ok('login', person.user.username, *password, '--code', person.codes[0], env=env)
+    assert len(ok('mfa', 'backup-codes', env=env).split()) == 10
+    person.age(person.user.sql("SELECT id FROM sessions WHERE user_id = %s AND is_active AND NOT half", person.user.id))
+    refused = person.host.cli('mfa', 'disable', '--yes', env=env)
+    assert refused.returncode == 4 and '--password-file' in refused.stderr
+    person.forget_steps()
+    ok('mfa', 'disable', '--yes', *password, '--code', person.code(), env=env)
+    assert person.login()['second_factor'] is None
+
+
+def test_a_terminal_shows_the_code_to_scan_and_asks_for_the_other(person, terminal):
+    env, folder = terminal
+    person.host.ok('login', person.user.username, '--password-file', folder / 'password', env=env)
+    environment = {**os.environ, **env, **person.host.env, 'MORTISE_DATA': str(person.host.data), 'TERM': 'xterm'}
+    child, main = pty.fork()
+    if child == 0:
+        os.execve(BUILD / 'bin' / 'mortise', ['mortise', 'mfa', 'enroll'], environment)
+    shown = b''
+
+    def read_until(word):
+        nonlocal shown
+        while word not in shown:
+            ready = select.select([main], [], [], 60)[0]
+            try:
+                shown += os.read(main, 65536) if ready else pytest.fail(f'still without {word}: {shown}')
+            except OSError:
+                pytest.fail(f'it ended: {shown}')
+        text, shown = shown, b''
+        return text.decode(errors='replace')
+
+    text = read_until(b'The code: ')
+    assert '\x1b[38;5;16;48;5;231m' in text and '▀' in text
+    person.seed = re.search(r'secret=([A-Z2-7]+)', text).group(1)
+    os.write(main, person.code().encode() + b'\n')
+    text = read_until(b'next login')
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(re.findall(r'(?:[0-9A-Z]{6}-){3}[0-9A-Z]{6}', text)) == 10
+    os.close(main)
+    assert person.login()['second_factor']['methods'] == ['TOTP', 'BACKUP']
+
+
+def test_who_owes_a_factor_enrols_at_the_command_line(person, terminal, policy):
+    env, folder = terminal
+    policy('everyone')
+    person.host.ok('login', person.user.username, '--password-file', folder / 'password', env=env)
+    assert person.host.cli('service', 'list', env=env).returncode == 4
+    uri = person.host.ok('mfa', 'enroll', env=env)
+    person.seed = re.search(r'secret=([A-Z2-7]+)', uri).group(1)
+    person.host.ok('mfa', 'confirm', person.code(), env=env)
+    person.host.ok('service', 'list', env=env)  # by the tokens of the whole session
+
+
+def test_the_command_line_sets_the_policy(host):
+    try:
+        host.ok('setting', 'set', 'auth.second_factor', 'admins')
+        assert {'auth.second_factor': 'admins'}.items() <= {s['name']: s['value'] for s in host.json('setting', 'list')}.items()
+        done = host.cli('setting', 'set', 'auth.second_factor', 'nobody')
+        assert done.returncode == 2 and 'value' in done.stderr
+    finally:
+        host.ok('setting', 'set', 'auth.second_factor', 'optional')
