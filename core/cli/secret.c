@@ -68,9 +68,10 @@ static int read_unseen(int tty, const char *prompt, const char *again, size_t ma
 		return error_set_errno(err, errno, "hide what is typed");
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
-	(void)dprintf(tty, "%s%s: ", prompt, again);
+	/* Before the prompt: what comes in answer to it must neither show nor be flushed. */
 	if (tcsetattr(tty, TCSAFLUSH, &silent) == -1)
 		return error_set_errno(err, errno, "hide what is typed");
+	(void)dprintf(tty, "%s%s: ", prompt, again);
 	do
 		n = read(tty, to, max + 2);
 	while (n == -1 && errno == EINTR);
