@@ -2,6 +2,7 @@
 #include "api/ext_priv.h"
 #include "identity/access.h"
 #include "identity/principal.h"
+#include "store/access_rows.h"
 #include "store/users.h"
 
 #define LIMIT_DEFAULT 50u
@@ -42,13 +43,25 @@ static int whoami(struct ext_work *work)
 /* ---- can ---------------------------------------------------------------------------------------
  */
 
+/* By the table that decides /v1, or by a scope, which is what plugins' routes ask for. */
+static int check(const struct ext_work *work, struct error *err)
+{
+	struct span action = ext_string(work, "action"), resource = ext_string(work, "resource");
+	enum access_action known = access_find(action);
+
+	if (known != ACCESS_NONE)
+		return access_check(work->who, known, resource, err);
+	return access_check_scope(work->who, action, resource, err);
+}
+
 static void give_allowed(void *user)
 {
 	struct ext_work *work = user;
-	int rc = access_check_scope(
-		work->who, ext_string(work, "action"), ext_string(work, "resource"), NULL);
+	struct error err;
+	int rc = check(work, &err);
 
-	ext_give(work, json_pack("{s:b}", "allowed", rc == 0));
+	ext_give(work,
+		json_pack("{s:b, s:s}", "allowed", rc == 0, "reason", rc == 0 ? "" : err.text));
 }
 
 static int can(struct ext_work *work, struct error *err)
@@ -59,6 +72,38 @@ static int can(struct ext_work *work, struct error *err)
 		return error_set(err, ERR_INVALID, "'/action' is not of the form area.verb");
 	/* Known at once, but an answer never comes before its question has returned. */
 	(void)options->host->timer(options->host_user, 0, give_allowed, work);
+	return 0;
+}
+
+/* ---- plugin ------------------------------------------------------------------------------------
+ */
+
+static void on_plugin(
+	const struct error *err, const struct store_own_plugin *rows, size_t n, void *user)
+{
+	struct ext_work *work = user;
+	struct span rest, one;
+	json_t *permissions;
+
+	if (err || n != 1) {
+		ext_fail(work, err);
+		return;
+	}
+	/* The ones that each call is checked against, not what a row says by now. */
+	permissions = json_array();
+	rest = span_of(work->permissions);
+	while (span_split(&rest, ' ', &one))
+		if (one.len > 0)
+			(void)json_array_append_new(permissions, rest_text(one));
+	ext_give(work,
+		json_pack("{s:o, s:o, s:o, s:o}", "installation", rest_text(work->installation),
+			"name", text_or_empty(rows[0].name), "account",
+			text_or_empty(rows[0].account), "permissions", permissions));
+}
+
+static int plugin(struct ext_work *work)
+{
+	store_own_plugin(work->api->options.db, &work->context, on_plugin, work);
 	return 0;
 }
 
@@ -109,6 +154,8 @@ int ext_identity_start(struct ext_work *work, struct error *err)
 		return whoami(work);
 	if (span_is(method, "can"))
 		return can(work, err);
+	if (span_is(method, "plugin"))
+		return plugin(work);
 	if (span_is(method, "teams"))
 		return teams(work, err);
 	return error_set(err, ERR_UNSUPPORTED, "identity/1 has no '%s' here", work->method->name);

@@ -145,6 +145,10 @@ static const struct ext_field identity_params_can[] = {
 	{ .name = NULL },
 };
 
+static const struct ext_field identity_params_plugin[] = {
+	{ .name = NULL },
+};
+
 static const struct ext_field identity_params_teams[] = {
 	{ "limit", EXT_TYPE_UINT32, false, 1, 200, 0, NULL, NULL },
 	{ "cursor", EXT_TYPE_STRING, false, 0, 1024, 0, NULL, NULL },
@@ -154,6 +158,7 @@ static const struct ext_field identity_params_teams[] = {
 static const struct ext_method identity_methods[] = {
 	{ "whoami", false, "identity.read", "", identity_params_whoami, 0, 0 },
 	{ "can", false, "identity.read", "", identity_params_can, 0, 0 },
+	{ "plugin", false, "", "", identity_params_plugin, 0, 0 },
 	{ "teams", false, "identity.read", "", identity_params_teams, 0, 0 },
 	{ .name = NULL },
 };

@@ -37,6 +37,33 @@ void store_access_facts(struct db_pool *db, const struct db_context *context, st
 			       .user = user });
 }
 
+static void read_own_plugin(struct db_row *r, struct store_own_plugin *p)
+{
+	p->name = db_row_text(r);
+	p->account = db_row_text(r);
+}
+STORE_SHAPE(own_plugin_shape, struct store_own_plugin, read_own_plugin, store_own_plugin_cb);
+
+static const struct db_statement own_plugin = {
+	.name = "own_plugin",
+	.sql = "SELECT p.name, u.id FROM plugin_installations i "
+	       "JOIN plugins p ON p.id = i.plugin_id LEFT JOIN users u ON u.provider = 'plugin' "
+	       "AND u.provider_id = i.id AND u.deleted_at IS NULL WHERE i.id = app_plugin()",
+	.params = 0,
+	.flags = DB_STATEMENT_READS,
+};
+
+void store_own_plugin(
+	struct db_pool *db, const struct db_context *context, store_own_plugin_cb done, void *user)
+{
+	store_send(db, &(struct store_query){ .statement = &own_plugin,
+			       .context = context,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &own_plugin_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
 static void read_row(struct db_row *r, struct store_access_row *row)
 {
 	row->policy = db_row_text(r);

@@ -22,6 +22,17 @@ typedef void (*store_access_facts_cb)(
 void store_access_facts(struct db_pool *db, const struct db_context *context, struct span name,
 	struct span plugin, store_access_facts_cb done, void *user);
 
+struct store_own_plugin {
+	struct span name;    /* "publisher/plugin" */
+	struct span account; /* id of its own user */
+};
+typedef void (*store_own_plugin_cb)(
+	const struct error *err, const struct store_own_plugin *rows, size_t n, void *user);
+
+/* One row: the plugin that context names as the asking one. [front] */
+void store_own_plugin(
+	struct db_pool *db, const struct db_context *context, store_own_plugin_cb done, void *user);
+
 struct store_access_row {
 	struct span policy;
 	bool restrictive; /* one that must hold, not one that may */

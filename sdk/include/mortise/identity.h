@@ -97,7 +97,8 @@ static inline int32_t mortise_identity_whoami_read(
 }
 
 struct mortise_identity_can_params {
-	/* a scope: area.verb (required; at most 100 characters) */
+	/* an action of the host's access table (installation.change), or a scope: area.verb
+	 * (required; at most 100 characters) */
 	struct mortise_str action;
 	/* the object behind it, as in area.verb:object; absent: of any (at most 255 characters) */
 	struct mortise_str resource;
@@ -127,12 +128,17 @@ static inline int32_t mortise_identity_can(const struct mortise_call_setup *setu
 struct mortise_identity_can_result {
 	/* yes or no */
 	uint32_t allowed;
+	/* why not; empty when it is allowed */
+	struct mortise_str reason;
+	/* where escaped texts are decoded */
+	char scratch[4000];
 };
 
 static inline int32_t mortise_identity_can_read_object(
 	const struct mortise_json *object, struct mortise_identity_can_result *out)
 {
 	struct mortise_json_walk each = mortise_json_each(object);
+	uint64_t used = 0;
 	int32_t rc = 0;
 
 	memset(out, 0, sizeof(*out));
@@ -143,6 +149,9 @@ static inline int32_t mortise_identity_can_read_object(
 			continue;
 		else if (mortise_json_is(&each.key, "allowed"))
 			rc = mortise_json_boolean(&each.value, &out->allowed);
+		else if (mortise_json_is(&each.key, "reason"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->reason);
 	}
 	return rc;
 }
@@ -155,6 +164,72 @@ static inline int32_t mortise_identity_can_read(
 	int32_t rc = mortise_extension_result(result, &object);
 
 	return rc < 0 ? rc : mortise_identity_can_read_object(&object, out);
+}
+
+/* The calling plugin itself: its own service account, and what it was granted at its install.
+ * The subject has no say in it. Needs the permission .
+ */
+static inline int32_t mortise_identity_plugin(const struct mortise_call_setup *setup,
+	mortise_id *operation)
+{
+	struct mortise_json_writer writer, *w = &writer;
+
+	mortise_json_writer_init(w);
+	mortise_json_open_object(w);
+	mortise_json_close(w);
+	return mortise_extension_call(setup, MORTISE_STR("identity/1"),
+		MORTISE_STR("plugin"), w, mortise_str_of(NULL, 0), operation);
+}
+
+struct mortise_identity_plugin_result {
+	/* its id */
+	struct mortise_str installation;
+	/* publisher/plugin */
+	struct mortise_str name;
+	/* id of the user that it is in calls without a cause */
+	struct mortise_str account;
+	/* granted, and no more than these */
+	struct mortise_json permissions;
+	/* where escaped texts are decoded */
+	char scratch[640];
+};
+
+static inline int32_t mortise_identity_plugin_read_object(
+	const struct mortise_json *object, struct mortise_identity_plugin_result *out)
+{
+	struct mortise_json_walk each = mortise_json_each(object);
+	uint64_t used = 0;
+	int32_t rc = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (object->type != MORTISE_JSON_OBJECT)
+		return MORTISE_E_FORMAT;
+	while (rc == 0 && mortise_json_next(&each)) {
+		if (mortise_json_is(&each.key, "permissions"))
+			out->permissions = each.value;
+		else if (each.value.type == MORTISE_JSON_NULL)
+			continue;
+		else if (mortise_json_is(&each.key, "installation"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->installation);
+		else if (mortise_json_is(&each.key, "name"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->name);
+		else if (mortise_json_is(&each.key, "account"))
+			rc = mortise_extension_string(&each.value, out->scratch,
+				sizeof(out->scratch), &used, &out->account);
+	}
+	return rc;
+}
+
+/* Read the result of plugin in done, when rc is 0. FORMAT: it is none. */
+static inline int32_t mortise_identity_plugin_read(
+	const struct mortise_call_result_1 *result, struct mortise_identity_plugin_result *out)
+{
+	struct mortise_json object;
+	int32_t rc = mortise_extension_result(result, &object);
+
+	return rc < 0 ? rc : mortise_identity_plugin_read_object(&object, out);
 }
 
 /* A team of the subject. */

@@ -1,23 +1,27 @@
 /* A plugin that calls whatever the request says: POST /call?e=EXTENSION&m=METHOD[&own=1], the body
- * is the JSON. It answers "RC JSON TEXT". GET /crash ends it, GET /hang never answers. */
+ * is the JSON. It answers "RC JSON TEXT". With cause=N it names that handle as the cause; with
+ * late=1 it answers first and calls for the request that is over, and GET /last then tells what
+ * came of it. GET /crash ends it, GET /hang never answers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <mortise/plugin.h>
 
-enum { CALL, CRASH, HANG };
+enum { CALL, CRASH, HANG, LAST };
 
 struct mortise_instance {
 	struct mortise_host *host;
 	const struct mortise_http_1 *http;
 	const struct mortise_call_1 *call;
+	char last[512]; /* outcome of the last late call */
 };
 
 struct job {
 	mortise_id request;
 	char extension[64], method[64], key[64];
-	int own;
+	int own, late;
+	mortise_id forged; /* 0: none */
 	char *json;
 	size_t size;
 };
@@ -37,9 +41,9 @@ static int32_t create(
 
 static int32_t start(struct mortise_instance *self, struct mortise_error *err)
 {
-	static const char *const names[] = { "call", "crash", "hang" };
+	static const char *const names[] = { "call", "crash", "hang", "last" };
 
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 4; i++) {
 		int32_t rc = self->http->bind(self->host, mortise_str_from(names[i]), i);
 
 		if (rc < 0)
@@ -53,20 +57,28 @@ static void destroy(struct mortise_instance *self)
 	free(self);
 }
 
+/* The outcome goes to the client, or is kept when that was answered before. */
+static void tell(struct mortise_instance *self, struct job *job, const char *text)
+{
+	if (job->late)
+		(void)snprintf(self->last, sizeof(self->last), "%s", text);
+	else
+		self->http->reply(self->host, job->request, 200, MORTISE_STR("text/plain"),
+			mortise_str_from(text));
+	free(job->json);
+	free(job);
+}
+
 static void on_done(struct mortise_instance *self, void *user, int32_t rc,
 	const struct mortise_call_result_1 *result)
 {
-	struct job *job = user;
 	size_t size = (size_t)(result->json.size + result->text.size) + 64;
 	char *text = malloc(size);
-	int len = snprintf(text, size, "%d %.*s %.*s", rc, (int)result->json.size,
-		result->json.data, (int)result->text.size, result->text.data);
 
-	self->http->reply(self->host, job->request, 200, MORTISE_STR("text/plain"),
-		mortise_str_of(text, (uint64_t)len));
+	(void)snprintf(text, size, "%d %.*s %.*s", rc, (int)result->json.size, result->json.data,
+		(int)result->text.size, result->text.data);
+	tell(self, user, text);
 	free(text);
-	free(job->json);
-	free(job);
 }
 
 static void read_query(
@@ -82,13 +94,18 @@ static void on_request(struct mortise_instance *self, mortise_id request, uint32
 	const struct mortise_http_request_1 *head)
 {
 	struct job *job;
-	char own[64] = "";
+	char own[64] = "", late[64] = "", forged[64] = "";
 
 	(void)head;
 	if (tag == CRASH)
 		abort();
 	if (tag == HANG)
 		return;
+	if (tag == LAST) {
+		self->http->reply(self->host, request, 200, MORTISE_STR("text/plain"),
+			mortise_str_from(self->last));
+		return;
+	}
 	job = calloc(1, sizeof(*job));
 	job->request = request;
 	read_query(self, request, "e", job->extension);
@@ -96,6 +113,10 @@ static void on_request(struct mortise_instance *self, mortise_id request, uint32
 	read_query(self, request, "k", job->key);
 	read_query(self, request, "own", own);
 	job->own = own[0] == '1';
+	read_query(self, request, "late", late);
+	job->late = late[0] == '1';
+	read_query(self, request, "cause", forged);
+	job->forged = strtoull(forged, NULL, 10);
 	self->http->attach(self->host, request, job);
 }
 
@@ -104,6 +125,8 @@ static void on_body(struct mortise_instance *self, mortise_id request, void *use
 {
 	struct mortise_call_args_1 args = { 0 };
 	struct job *job = user;
+	char refused[32];
+	int32_t rc;
 
 	if (!job)
 		return;
@@ -117,9 +140,15 @@ static void on_body(struct mortise_instance *self, mortise_id request, void *use
 	args.method = mortise_str_from(job->method);
 	args.json = mortise_str_of(job->json, job->size);
 	args.operation_key = mortise_str_from(job->key);
-	args.cause = job->own ? 0 : request;
-	if (self->call->call(self->host, &args, on_done, job, NULL) != 0)
-		abort();
+	args.cause = job->own ? 0 : job->forged ? job->forged : request;
+	if (job->late)
+		self->http->reply(self->host, request, 200, MORTISE_STR("text/plain"),
+			MORTISE_STR("answered"));
+	rc = self->call->call(self->host, &args, on_done, job, NULL);
+	if (rc < 0) {
+		(void)snprintf(refused, sizeof(refused), "%d at once", rc);
+		tell(self, job, refused);
+	}
 }
 
 static const struct mortise_http_serve_1 serve = { .on_request = on_request, .on_body = on_body };

@@ -38,6 +38,7 @@ static void open_caller(struct stand *s, const char *permissions)
 	stand_route(s, "c", "call", "POST", "/call", "c.write", 10000, 1 << 20);
 	stand_route(s, "c", "crash", "GET", "/crash", "c.read", 10000, 0);
 	stand_route(s, "c", "hang", "GET", "/hang", "c.read", 300, 0);
+	stand_route(s, "c", "last", "GET", "/last", "c.read", 5000, 0);
 	(void)stand_worker(s, "tests/front/caller.so", "fixture/caller", "c", permissions, "");
 	stand_table(s);
 }
@@ -342,10 +343,109 @@ TEST(front_plugins__the_catalog_is_written_with_permission_and_right_and_read_ba
 	expect_call(&s, s.admin, "e=catalog/1&m=list&own=1", "{\"limit\":1}", "0 {\"items\":[{");
 	expect_call(&s, s.admin, "e=identity/1&m=whoami&own=1", "{}", "0 {\"id\":\"");
 	expect_call(&s, s.admin, "e=identity/1&m=can", "{\"action\":\"host.write\"}",
-		"0 {\"allowed\":true}");
+		"0 {\"allowed\":true,");
 	expect_call(&s, s.admin, "e=identity/1&m=can&own=1", "{\"action\":\"host.write\"}",
-		"0 {\"allowed\":false}");
+		"0 {\"allowed\":false,");
 	expect_call(&s, s.admin, "e=identity/1&m=teams", "{}", "0 {\"items\":[],\"next\":\"\"}");
+	mem_free(viewer);
+	stand_close(&s);
+}
+
+TEST(front_plugins__identity_says_who_may_do_what_by_the_table_of_v1)
+{
+	static const struct {
+		const char *role, *scopes, *action, *resource;
+		bool allowed;
+	} cases[] = {
+		{ "ADMIN", "{*}", "trust.write", "", true },
+		{ "PLATFORM_ENGINEER", "{*}", "trust.write", "", false },
+		{ "ADMIN", "{c.write}", "trust.write", "", false },
+		{ "PLATFORM_ENGINEER", "{*}", "installation.change", "acme/x", true },
+		{ "PLATFORM_ENGINEER", "{c.write,plugins.write:acme/x}", "installation.change",
+			"acme/x", true },
+		{ "PLATFORM_ENGINEER", "{c.write,plugins.write:acme/x}", "installation.change",
+			"acme/y", false },
+		{ "DEVELOPER", "{*}", "installation.change", "acme/x", false },
+		{ "DEVELOPER", "{*}", "service.read", "", true },
+		{ "DEVELOPER", "{*}", "hello.write", "", true },
+		{ "DEVELOPER", "{c.write,hello.read}", "hello.write", "", false },
+		{ "DEVELOPER", "{*}", "user.admin", "", false },
+	};
+	struct stand s;
+
+	open_caller(&s, "identity.read");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *key = stand_key(&s, cases[i].role, cases[i].scopes, 1000);
+		char *json = mem_printf("{\"action\":\"%s\"%s%s%s}", cases[i].action,
+			cases[i].resource[0] ? ",\"resource\":\"" : "", cases[i].resource,
+			cases[i].resource[0] ? "\"" : "");
+
+		expect_call(&s, key, "e=identity/1&m=can", json,
+			cases[i].allowed ? "0 {\"allowed\":true,\"reason\":\"\"}"
+					 : "0 {\"allowed\":false,\"reason\":\"");
+		mem_free(json);
+		mem_free(key);
+	}
+	expect_call(&s, s.admin, "e=identity/1&m=can", "{\"action\":\"*\"}", "-1001 ");
+	stand_close(&s);
+}
+
+TEST(front_plugins__a_plugin_knows_its_own_account_and_grants)
+{
+	struct stand s;
+
+	open_caller(&s, "kv catalog.read");
+	expect_call(&s, s.admin, "e=identity/1&m=plugin", "{}", "0 {\"installation\":\"");
+	char *answer =
+		stand_request(&s, s.admin, "POST", "/api/c/call?e=identity/1&m=plugin", NULL, "{}");
+	EXPECT_CONTAINS(answer, "\"name\":\"fixture/caller\"");
+	EXPECT_CONTAINS(answer, "\"permissions\":[\"kv\",\"catalog.read\"]");
+	mem_free(answer);
+	/* What it was not granted it does not get, for the greatest of subjects and for itself. */
+	expect_call(&s, s.admin, "e=identity/1&m=whoami", "{}", "-1006 ");
+	expect_call(&s, s.admin, "e=catalog/1&m=sync.begin", "{}", "-1006 ");
+	expect_call(&s, s.admin, "e=catalog/1&m=sync.begin&own=1", "{}", "-1006 ");
+	stand_close(&s);
+}
+
+TEST(front_plugins__nobody_is_acted_for_but_who_asks_now)
+{
+	static const char *const forged[] = {
+		"{\"user\":\"someone\"}",
+		"{\"user_id\":\"someone\"}",
+		"{\"subject\":\"someone\"}",
+		"{\"role\":\"ADMIN\"}",
+	};
+	static const char *const causes[] = { "1", "4294967297", "72057594037927937",
+		"18446744073709551615" };
+	struct stand s;
+	char *viewer;
+
+	open_caller(&s, "identity.read kv");
+	viewer = stand_key(&s, "DEVELOPER", "{c.write,c.read}", 1000);
+	/* A call has no member that names a principal. */
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
+		expect_call(&s, viewer, "e=identity/1&m=whoami", forged[i], "-1001 ");
+	/* A handle that was made up is nobody's request, another one's least of all. */
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		char *query = mem_printf("e=identity/1&m=whoami&cause=%s", causes[i]);
+
+		expect_call(&s, viewer, query, "{}", "-1002 ");
+		mem_free(query);
+	}
+	/* Nor is a request that was answered. */
+	expect_call(&s, s.admin, "e=identity/1&m=whoami&late=1", "{}", "answered");
+	for (int i = 0; i < 1000; i++) {
+		char *last = stand_request(&s, viewer, "GET", "/api/c/last", NULL, NULL);
+		bool there = stand_body(last)[0] != '\0';
+
+		if (there)
+			EXPECT_CONTAINS(stand_body(last), "-1002 ");
+		mem_free(last);
+		if (there)
+			break;
+		ck_assert_int_lt(i, 999);
+	}
 	mem_free(viewer);
 	stand_close(&s);
 }

@@ -42,8 +42,7 @@ TEST(store_users__users_and_their_teams)
 	store_user_get(f.front, &f.as_bob, SPAN("nobody"), on_users, &f);
 	fixture_fails(&f, ERR_NOT_FOUND);
 	fixture_expect(&f);
-	store_user_teams(
-		f.front, &f.as_amy, span_of(f.amy), SPAN_NONE, 10, on_memberships, &f);
+	store_user_teams(f.front, &f.as_amy, span_of(f.amy), SPAN_NONE, 10, on_memberships, &f);
 	fixture_ok(&f);
 	EXPECT_UINT(got.n, ==, 1);
 	EXPECT_STR(got.first, "red");
