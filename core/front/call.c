@@ -37,7 +37,7 @@ struct call {
 	unsigned depth;
 	uint64_t deadline_ns;
 	char trace[FRONT_REQUEST_ID_SIZE];
-	bool mutating;
+	bool mutating;         /* as far as a schema of ours says */
 	bool at_work;          /* api or authority will call back */
 	struct ext_work *work; /* of api's; NULL: none */
 	struct link *server;   /* the worker that serves it; NULL: none */
@@ -151,6 +151,7 @@ static void tell_server_gone(struct call *call, int rc)
 static void on_deadline(uv_timer_t *timer)
 {
 	struct call *call = timer->data;
+	bool begun = call->at_work || call->server;
 	struct error err;
 
 	ASSERT(call->magic == CALL_MAGIC);
@@ -158,7 +159,7 @@ static void on_deadline(uv_timer_t *timer)
 	leave_server(call);
 	if (call->work)
 		ext_call_cancel(call->work);
-	if (call->at_work && call->mutating)
+	if (begun && call->mutating)
 		(void)error_set(
 			&err, ERR_UNKNOWN, "the deadline passed while it may have been done");
 	else
@@ -248,6 +249,7 @@ static int start_theirs(
 
 		if (rc < 0)
 			return rc;
+		call->mutating = ext_is_mutating(message->extension, message->method);
 	}
 	if (link->served_out >= PROTOCOL_CALLS ||
 		link->served_bytes + call->size > PROTOCOL_CALL_WINDOW)
