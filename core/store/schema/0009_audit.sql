@@ -55,8 +55,11 @@ CREATE TABLE audit_archives (
 
 -- An address of the wrong form is not worth losing an audit row for.
 CREATE FUNCTION audit_address(p_address text) RETURNS inet
-LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
+	IF p_address IS NULL THEN
+		RETURN NULL;
+	END IF;
 	RETURN p_address::inet;
 EXCEPTION WHEN invalid_text_representation THEN
 	RETURN NULL;
@@ -64,7 +67,14 @@ END
 $$;
 
 CREATE FUNCTION app_address() RETURNS inet
-LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$ SELECT audit_address(app_setting('app.ip_address')) $$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN audit_address(app_setting('app.ip_address'));
+END
+$$;
+
+-- What follows down to audit_insert() is called from functions that pin the search_path, by the owner's right: pinning it again in each
+-- would double what an audit row costs.
 
 -- Personal values of audit rows are envelopes (0005) under a key of the person they speak of. Rows cannot be changed, keys can be destroyed:
 -- audit_forget() makes the values unreadable, and the chain, which covers the envelopes, still holds. Nobody but the owner reads this table.
@@ -79,7 +89,7 @@ CREATE TABLE audit_keys (
 
 -- The envelope of a value about a person, for one place of one row. Of a person who is unknown or forgotten nothing is kept.
 CREATE FUNCTION audit_personal(p_subject varchar, p_place text, p_value text) RETURNS text
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	k audit_keys;
 	iv bytea := gen_random_bytes(16);
@@ -97,13 +107,14 @@ BEGIN
 		RETURN '[personal]';
 	END IF;
 	sealed := iv || encrypt_iv(convert_to(p_value, 'UTF8'), hmac('enc'::bytea, k.secret_key, 'sha256'), iv, 'aes-cbc/pad:pkcs');
-	RETURN 'enc:v1:' || k.id || ':' || translate(encode(sealed || encryption_tag(k.secret_key, k.id, p_place, sealed), 'base64'), E'\n', '');
+	RETURN 'enc:v1:' || k.id || ':' || translate(encode(sealed || hmac(convert_to('v1:' || k.id || ':' || p_place, 'UTF8') || '\x00'::bytea || sealed,
+		hmac('mac'::bytea, k.secret_key, 'sha256'), 'sha256'), 'base64'), E'\n', ''); -- the tag is encryption_tag()'s
 END
 $$;
 
 -- What such an envelope holds; '[personal]' when its key is destroyed. One that is damaged says so: reading goes on, verifying names the row.
 CREATE FUNCTION audit_open(p_place text, p_value text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	part text[] := regexp_match(p_value, '^enc:v1:([A-Za-z0-9._-]{1,64}):([A-Za-z0-9+/=]+)$');
 	master bytea;
@@ -133,7 +144,7 @@ $$;
 
 -- At any depth: a member named like a restricted column of any table holds no value.
 CREATE FUNCTION audit_withhold(p_value jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	RETURN CASE jsonb_typeof(p_value)
 		WHEN 'object' THEN (SELECT coalesce(jsonb_object_agg(m.key, CASE
@@ -149,16 +160,18 @@ $$;
 
 -- Old and new values as the classification of their columns wants them: restricted ones never, personal ones as envelopes.
 CREATE FUNCTION audit_redact(p_table text, p_subject varchar, p_place text, p_value jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
 	IF p_value IS NULL OR jsonb_typeof(p_value) <> 'object' THEN
 		RETURN audit_withhold(p_value);
 	END IF;
 	RETURN (SELECT coalesce(jsonb_object_agg(m.key, CASE
 			WHEN m.value = 'null' THEN m.value
-			WHEN c.classification = 'restricted' THEN '"[redacted]"'
+			WHEN c.classification = 'restricted' OR EXISTS (SELECT 1 FROM data_classification r
+				WHERE r.column_name = m.key AND r.classification = 'restricted') THEN '"[redacted]"'
 			WHEN c.contains_pii THEN to_jsonb(audit_personal(p_subject, p_place || '.' || m.key, m.value #>> '{}'))
-			ELSE audit_withhold(jsonb_build_object(m.key, m.value)) -> m.key END), '{}')
+			WHEN jsonb_typeof(m.value) IN ('object', 'array') THEN audit_withhold(m.value)
+			ELSE m.value END), '{}')
 		FROM jsonb_each(p_value) m LEFT JOIN LATERAL (SELECT d.classification, d.contains_pii FROM data_classification d
 			WHERE d.table_name = p_table AND d.column_name IN (m.key, '*') ORDER BY d.column_name = '*' LIMIT 1) c ON true);
 END
@@ -177,13 +190,13 @@ CREATE TYPE audit_asker AS (user_id text, plugin text, address inet, user_agent 
 -- and an s). A personal value whose column cannot hold an envelope (inet, 255 characters) stands in the metadata as one.
 CREATE FUNCTION audit_insert(p_asker audit_asker, p_action text, p_resource_type text, p_resource_id text, p_resource_name text,
 	p_old jsonb, p_new jsonb, p_status text, p_error text, p_metadata jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	row_id bigint;
 	known varchar := (SELECT id FROM users WHERE id = p_asker.user_id);
 	subject varchar := CASE WHEN p_resource_type = 'user' THEN p_resource_id
 		ELSE coalesce(p_new ->> 'user_id', p_old ->> 'user_id', known) END;
-	metadata jsonb := coalesce(audit_withhold(p_metadata), '{}');
+	metadata jsonb := CASE WHEN p_metadata <> '{}' THEN audit_withhold(p_metadata) ELSE '{}' END;
 	resource_name text := left(p_resource_name, 255);
 BEGIN
 	-- In this order: the sealer (0028) relies on it.

@@ -23,6 +23,7 @@ CREATE TABLE data_classification (
 	PRIMARY KEY (table_name, column_name),
 	CHECK (retention_days > 0)
 );
+CREATE INDEX data_classification_restricted ON data_classification (column_name) WHERE classification = 'restricted';
 INSERT INTO data_classification(table_name, column_name, classification, contains_pii, contains_phi, encryption_required, retention_days) VALUES
 	('users', 'email', 'confidential', true, false, true, 2555),
 	('users', 'password', 'restricted', false, false, true, 2555),

@@ -245,7 +245,7 @@ $$;
 
 -- Members that are envelopes, opened or withheld.
 CREATE FUNCTION audit_reveal(p_personal boolean, p_place text, p_value jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	IF p_value IS NULL OR jsonb_typeof(p_value) <> 'object' OR strpos(p_value::text, '"enc:v1:') = 0 THEN
 		RETURN p_value;
