@@ -122,21 +122,50 @@ void store_rate_take(struct db_pool *db, struct span key_hash, unsigned need, un
 			       .user = user });
 }
 
+#define KEY_COLUMNS                                                                       \
+	"id, user_id, team_id, team, name, key_prefix, scopes, rate_limit, allowed_ips, " \
+	"allowed_origins, usage_count, last_used_at, expires_at, is_active, revoked_at, " \
+	"revoked_reason, created_at, created_by "
+
+static void read_key(struct db_row *r, struct store_api_key *k)
+{
+	k->id = db_row_text(r);
+	k->user_id = db_row_text(r);
+	k->team_id = db_row_text(r);
+	k->team = db_row_text(r);
+	k->name = db_row_text(r);
+	k->key_prefix = db_row_text(r);
+	k->scopes = db_row_array(r);
+	k->rate_limit = db_row_int(r, 0);
+	k->allowed_ips = db_row_array(r);
+	k->allowed_origins = db_row_array(r);
+	k->usage_count = db_row_int(r, 0);
+	k->last_used_at = db_row_time(r, 0);
+	k->expires_at = db_row_time(r, 0);
+	k->active = db_row_bool(r);
+	k->revoked_at = db_row_time(r, 0);
+	k->revoked_reason = db_row_text(r);
+	k->created_at = db_row_time(r, 0);
+	k->created_by = db_row_text(r);
+}
+STORE_SHAPE(key_shape, struct store_api_key, read_key, store_api_keys_cb);
+
 static const struct db_statement auth_api_key_create = {
 	.name = "auth_api_key_create",
-	.sql = "SELECT auth_api_key_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-	.params = 10,
+	.sql = "SELECT " KEY_COLUMNS
+	       "FROM auth_api_key_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+	.params = 12,
 };
 
 void store_api_key_create(struct db_pool *db, const struct db_context *context,
-	const struct store_api_key_create *key, store_text_cb done, void *user)
+	const struct store_api_key_create *key, store_api_keys_cb done, void *user)
 {
 	CLEANUP(mem_freep) char *scopes = NULL;
 	CLEANUP(mem_freep) char *ips = NULL;
 	CLEANUP(mem_freep) char *origins = NULL;
 	const struct db_param params[] = {
-		store_text_or_null(key->user_id),
-		store_text_or_null(key->team_id),
+		store_text_or_null(key->user),
+		store_text_or_null(key->team),
 		DB_TEXT(key->name),
 		DB_TEXT(key->key_hash),
 		DB_TEXT(key->key_prefix),
@@ -146,13 +175,56 @@ void store_api_key_create(struct db_pool *db, const struct db_context *context,
 		store_array(key->n_allowed_ips ? key->allowed_ips : NULL, key->n_allowed_ips, &ips),
 		store_array(key->n_allowed_origins ? key->allowed_origins : NULL,
 			key->n_allowed_origins, &origins),
+		store_text_or_null(key->operation),
+		store_text_or_null(key->body),
 	};
 
 	store_send(db, &(struct store_query){ .statement = &auth_api_key_create,
 			       .context = context,
 			       .params = params,
 			       .rows = STORE_ROWS_ONE,
-			       .shape = &store_text,
+			       .shape = &key_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
+static const struct db_statement auth_api_key_change = {
+	.name = "auth_api_key_change",
+	.sql = "SELECT " KEY_COLUMNS "FROM auth_api_key_change($1, $2)",
+	.params = 2,
+};
+
+void store_api_key_change(struct db_pool *db, const struct db_context *context, struct span key_id,
+	struct span patch, store_api_keys_cb done, void *user)
+{
+	const struct db_param params[] = { DB_TEXT(key_id), DB_TEXT(patch) };
+
+	store_send(db, &(struct store_query){ .statement = &auth_api_key_change,
+			       .context = context,
+			       .params = params,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &key_shape,
+			       .done = (store_fn)done,
+			       .user = user });
+}
+
+static const struct db_statement auth_api_key_get = {
+	.name = "auth_api_key_get",
+	.sql = "SELECT " KEY_COLUMNS "FROM auth_api_key_get($1)",
+	.params = 1,
+	.flags = DB_STATEMENT_READS,
+};
+
+void store_api_key_get(struct db_pool *db, const struct db_context *context, struct span key_id,
+	store_api_keys_cb done, void *user)
+{
+	const struct db_param params[] = { DB_TEXT(key_id) };
+
+	store_send(db, &(struct store_query){ .statement = &auth_api_key_get,
+			       .context = context,
+			       .params = params,
+			       .rows = STORE_ROWS_ONE,
+			       .shape = &key_shape,
 			       .done = (store_fn)done,
 			       .user = user });
 }
@@ -177,37 +249,18 @@ void store_api_key_revoke(struct db_pool *db, const struct db_context *context, 
 			       .user = user });
 }
 
-static void read_key(struct db_row *r, struct store_api_key *k)
-{
-	k->id = db_row_text(r);
-	k->team_id = db_row_text(r);
-	k->name = db_row_text(r);
-	k->key_prefix = db_row_text(r);
-	k->scopes = db_row_array(r);
-	k->rate_limit = db_row_int(r, 0);
-	k->usage_count = db_row_int(r, 0);
-	k->last_used_at = db_row_time(r, 0);
-	k->expires_at = db_row_time(r, 0);
-	k->active = db_row_bool(r);
-	k->revoked_at = db_row_time(r, 0);
-	k->revoked_reason = db_row_text(r);
-	k->created_at = db_row_time(r, 0);
-}
-STORE_SHAPE(key_shape, struct store_api_key, read_key, store_api_keys_cb);
-
 static const struct db_statement auth_api_keys_list = {
 	.name = "auth_api_keys_list",
-	.sql = "SELECT id, team_id, name, key_prefix, scopes, rate_limit, usage_count, "
-	       "last_used_at, expires_at, is_active, revoked_at, revoked_reason, created_at "
-	       "FROM auth_api_keys_list($1) LIMIT $2",
-	.params = 2,
+	.sql = "SELECT " KEY_COLUMNS "FROM auth_api_keys_list($1, $2, $3, $4)",
+	.params = 4,
 	.flags = DB_STATEMENT_READS,
 };
 
-void store_api_keys_list(struct db_pool *db, const struct db_context *context, struct span user_id,
-	store_api_keys_cb done, void *user)
+void store_api_keys_list(struct db_pool *db, const struct db_context *context, struct span owner,
+	struct span team, struct span before, unsigned limit, store_api_keys_cb done, void *user)
 {
-	const struct db_param params[] = { DB_TEXT(user_id), store_limit(0) };
+	const struct db_param params[] = { store_text_or_null(owner), store_text_or_null(team),
+		store_text_or_null(before), store_limit(limit) };
 
 	store_send(db, &(struct store_query){ .statement = &auth_api_keys_list,
 			       .context = context,

@@ -49,9 +49,32 @@ typedef void (*store_rates_cb)(
 void store_rate_take(struct db_pool *db, struct span key_hash, unsigned need, unsigned extra,
 	store_rates_cb done, void *user);
 
-struct store_api_key_create {
-	struct span user_id; /* one of user_id and team_id may be none */
+struct store_api_key {
+	struct span id;
+	struct span user_id; /* NULL: a team's own */
 	struct span team_id;
+	struct span team; /* its name */
+	struct span name;
+	struct span key_prefix;
+	struct db_array scopes;
+	int64_t rate_limit;
+	struct db_array allowed_ips;
+	struct db_array allowed_origins;
+	int64_t usage_count;
+	int64_t last_used_at;
+	int64_t expires_at;
+	bool active;
+	int64_t revoked_at;
+	struct span revoked_reason;
+	int64_t created_at;
+	struct span created_by;
+};
+typedef void (*store_api_keys_cb)(
+	const struct error *err, const struct store_api_key *rows, size_t n, void *user);
+
+struct store_api_key_create {
+	struct span user; /* id or name; one of user and team may be none */
+	struct span team; /* name */
 	struct span name;
 	struct span key_hash;
 	struct span key_prefix;
@@ -63,35 +86,28 @@ struct store_api_key_create {
 	size_t n_allowed_ips; /* 0: any */
 	const struct span *allowed_origins;
 	size_t n_allowed_origins; /* 0: any */
+	struct span operation;    /* Idempotency-Key, or none */
+	struct span body;         /* the hash of what was asked for, with an operation */
 };
 
-/* The text is the new key's id. [front] */
+/* One row. ERR_KEY_MADE: the operation has made its key before, and its id is in the text. [front]
+ */
 void store_api_key_create(struct db_pool *db, const struct db_context *context,
-	const struct store_api_key_create *key, store_text_cb done, void *user);
+	const struct store_api_key_create *key, store_api_keys_cb done, void *user);
+/* One row; patch is a JSON object of columns, what is not in it stays. ERR_NOT_FOUND: there is none
+ * that the asker may manage. [front] */
+void store_api_key_change(struct db_pool *db, const struct db_context *context, struct span key_id,
+	struct span patch, store_api_keys_cb done, void *user);
+/* One row; ERR_NOT_FOUND. [front] */
+void store_api_key_get(struct db_pool *db, const struct db_context *context, struct span key_id,
+	store_api_keys_cb done, void *user);
 /* The number is 0 when it was revoked before. ERR_NOT_FOUND. [front] */
 void store_api_key_revoke(struct db_pool *db, const struct db_context *context, struct span key_id,
 	struct span reason, store_number_cb done, void *user);
 
-struct store_api_key {
-	struct span id;
-	struct span team_id;
-	struct span name;
-	struct span key_prefix;
-	struct db_array scopes;
-	int64_t rate_limit;
-	int64_t usage_count;
-	int64_t last_used_at;
-	int64_t expires_at;
-	bool active;
-	int64_t revoked_at;
-	struct span revoked_reason;
-	int64_t created_at;
-};
-typedef void (*store_api_keys_cb)(
-	const struct error *err, const struct store_api_key *rows, size_t n, void *user);
-
-/* Keys of a user: one's own, or anybody's for an administrator. [front] */
-void store_api_keys_list(struct db_pool *db, const struct db_context *context, struct span user_id,
-	store_api_keys_cb done, void *user);
+/* Newest first, those before the id `before` (NULL: from the start), of the team where one is
+ * named, else of the user (id or name). [front] */
+void store_api_keys_list(struct db_pool *db, const struct db_context *context, struct span owner,
+	struct span team, struct span before, unsigned limit, store_api_keys_cb done, void *user);
 
 #endif

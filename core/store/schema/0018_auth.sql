@@ -44,78 +44,171 @@ BEGIN
 END
 $$;
 
+-- A key as its managers see it; never its hash.
+CREATE TYPE api_key_facts AS (id varchar, user_id varchar, team_id varchar, team varchar, name varchar, key_prefix varchar, scopes text[],
+	rate_limit integer, allowed_ips text[], allowed_origins text[], last_used_at timestamptz, usage_count bigint, expires_at timestamptz,
+	is_active boolean, revoked_at timestamptz, revoked_reason varchar, created_at timestamptz, created_by varchar);
+
+CREATE FUNCTION api_key_facts_of(k api_keys) RETURNS api_key_facts
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+	SELECT k.id, k.user_id, k.team_id, (SELECT t.name FROM teams t WHERE t.id = k.team_id), k.name, k.key_prefix, k.scopes, k.rate_limit,
+		-- A network of one address is written as the address.
+		ARRAY(SELECT abbrev(n) FROM unnest(k.allowed_ips) WITH ORDINALITY u(n, i) ORDER BY i), coalesce(k.allowed_origins, '{}'),
+		k.last_used_at, k.usage_count, k.expires_at, k.is_active, k.revoked_at, k.revoked_reason, k.created_at, k.created_by
+$$;
+
+-- The key, if the asker may manage it: to one who may not, a foreign key and no key look alike.
+CREATE FUNCTION api_key_find(p_key_id text) RETURNS api_keys
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+DECLARE
+	k api_keys;
+BEGIN
+	SELECT * INTO k FROM api_keys WHERE id = p_key_id;
+	IF k.id IS NULL OR NOT may_manage_keys(k.user_id, k.team_id) THEN
+		RAISE EXCEPTION 'there is no API key ''%''', p_key_id USING ERRCODE = 'P0002', HINT = '''mortise api-key list'' shows which there are.';
+	END IF;
+	RETURN k;
+END
+$$;
+
+-- The account that a team's key acts as, made with the first such key.
+CREATE FUNCTION team_account_put(t teams) RETURNS void
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+	INSERT INTO users(email, name, provider, provider_id, role)
+	VALUES (t.id || '@team.invalid', t.display_name, 'team', t.id, 'DEVELOPER') ON CONFLICT DO NOTHING;
+	INSERT INTO team_members(user_id, team_id) SELECT id, t.id FROM users WHERE provider = 'team' AND provider_id = t.id AND deleted_at IS NULL
+	ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- p_user (id or name) and p_team (name): whose the key is; one of them may be NULL. p_body is the hash of what was asked for: an operation
+-- key that comes again makes no second key, and is told the first one's id, since its text is kept nowhere.
 CREATE FUNCTION auth_api_key_create(p_user text, p_team text, p_name text, p_key_hash text, p_key_prefix text, p_scopes text[],
-	p_rate_limit integer, p_expires_at timestamptz, p_allowed_ips inet[], p_allowed_origins text[]) RETURNS varchar
+	p_rate_limit integer, p_expires_at timestamptz, p_allowed_ips inet[], p_allowed_origins text[], p_operation text, p_body text)
+	RETURNS SETOF api_key_facts
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-	v_id varchar;
-	v_team teams;
-	v_account varchar;
+	k api_keys;
+	t teams;
+	u users;
 BEGIN
 	IF p_user IS NULL AND p_team IS NULL OR coalesce(p_name, '') = '' OR coalesce(cardinality(p_scopes), 0) = 0
 		OR p_key_hash !~ '^[0-9a-f]{64}$' OR length(p_key_prefix) <> 10 OR coalesce(p_rate_limit, 0) < 0 OR p_expires_at <= now() THEN
 		RAISE EXCEPTION 'a key needs an owner, a name, scopes, a future expiry and a limit that is not negative' USING ERRCODE = '22023';
 	END IF;
-	IF NOT may_manage_keys(p_user, p_team) THEN
+	IF p_user IS NOT NULL THEN
+		u := user_find(p_user);
+	END IF;
+	IF p_team IS NOT NULL THEN
+		t := team_find(p_team);
+	END IF;
+	IF NOT may_manage_keys(u.id, t.id) THEN
 		RAISE EXCEPTION 'the asker may not make keys for that owner' USING ERRCODE = '42501';
+	END IF;
+	-- A team's account is a DEVELOPER: who is less may not act as one through it.
+	IF u.id IS NULL AND EXISTS (SELECT 1 FROM users WHERE id = app_user_id() AND role = 'VIEWER') THEN
+		RAISE EXCEPTION 'a team''s key acts as a DEVELOPER, and the asker is a VIEWER' USING ERRCODE = '42501';
 	END IF;
 	IF p_rate_limit = 0 AND NOT app_is_admin() THEN
 		RAISE EXCEPTION 'only an administrator may make an unlimited key' USING ERRCODE = '42501', HINT = 'Give a rate limit above 0.';
 	END IF;
-	IF p_user IS NOT NULL AND NOT EXISTS (SELECT 1 FROM users WHERE id = p_user AND is_active AND deleted_at IS NULL) THEN
-		RAISE EXCEPTION 'user ''%'' is unknown or inactive', p_user USING ERRCODE = 'P0002';
+	IF NOT coalesce(u.is_active, true) THEN
+		RAISE EXCEPTION 'user ''%'' is inactive', u.name USING ERRCODE = 'MZ013';
 	END IF;
-	IF p_team IS NOT NULL THEN
-		SELECT * INTO v_team FROM teams WHERE id = p_team AND is_active AND deleted_at IS NULL;
-		IF v_team.id IS NULL THEN
-			RAISE EXCEPTION 'team ''%'' is unknown or inactive', p_team USING ERRCODE = 'P0002';
-		END IF;
-		IF p_user IS NULL THEN
-			INSERT INTO users(email, name, provider, provider_id, role)
-			VALUES (p_team || '@team.invalid', v_team.display_name, 'team', p_team, 'DEVELOPER') ON CONFLICT DO NOTHING;
-			SELECT id INTO v_account FROM users WHERE provider = 'team' AND provider_id = p_team AND deleted_at IS NULL;
-			INSERT INTO team_members(user_id, team_id) VALUES (v_account, p_team) ON CONFLICT DO NOTHING;
-		END IF;
+	IF NOT coalesce(t.is_active, true) THEN
+		RAISE EXCEPTION 'team ''%'' is inactive', t.name USING ERRCODE = 'MZ013';
 	END IF;
-	INSERT INTO api_keys(user_id, team_id, name, key_hash, key_prefix, scopes, rate_limit, expires_at, allowed_ips, allowed_origins)
-	VALUES (p_user, p_team, p_name, p_key_hash, p_key_prefix, p_scopes, coalesce(p_rate_limit, 1000), p_expires_at, p_allowed_ips, p_allowed_origins)
-	RETURNING id INTO v_id;
-	PERFORM audit_write('api_key.create', 'api_key', v_id, p_name, p_new => jsonb_strip_nulls(jsonb_build_object('prefix', p_key_prefix,
-		'user_id', p_user, 'team_id', p_team, 'scopes', p_scopes, 'rate_limit', coalesce(p_rate_limit, 1000), 'expires_at', p_expires_at)));
-	RETURN v_id;
+	IF u.id IS NULL THEN
+		PERFORM team_account_put(t);
+	END IF;
+	INSERT INTO api_keys(user_id, team_id, name, key_hash, key_prefix, scopes, rate_limit, expires_at, allowed_ips, allowed_origins, created_by,
+		operation_key, operation_body)
+	VALUES (u.id, t.id, p_name, p_key_hash, p_key_prefix, p_scopes, coalesce(p_rate_limit, 1000), p_expires_at, p_allowed_ips, p_allowed_origins,
+		app_user_id(), p_operation, p_body)
+	ON CONFLICT (created_by, operation_key) DO NOTHING RETURNING * INTO k;
+	IF k.id IS NULL THEN
+		SELECT * INTO k FROM api_keys WHERE created_by = app_user_id() AND operation_key = p_operation;
+		IF k.operation_body IS DISTINCT FROM p_body THEN
+			RAISE EXCEPTION 'the operation key ''%'' was used for another API key', p_operation USING ERRCODE = 'MC008';
+		END IF;
+		RAISE EXCEPTION 'this operation has made the API key ''%'' already', k.id USING ERRCODE = 'MA001';
+	END IF;
+	PERFORM audit_write('api_key.create', 'api_key', k.id, p_name, p_new => jsonb_strip_nulls(jsonb_build_object('key_prefix', p_key_prefix,
+		'user_id', k.user_id, 'team_id', k.team_id, 'scopes', k.scopes, 'rate_limit', k.rate_limit, 'expires_at', k.expires_at,
+		'allowed_ips', k.allowed_ips, 'allowed_origins', k.allowed_origins)));
+	RETURN NEXT api_key_facts_of(k);
+END
+$$;
+
+-- p_patch: members that are there are set, null clears; named like the columns.
+CREATE FUNCTION auth_api_key_change(p_key_id text, p_patch jsonb) RETURNS SETOF api_key_facts
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+	k api_keys := api_key_find(p_key_id);
+	fresh api_keys;
+BEGIN
+	SELECT * INTO k FROM api_keys WHERE id = k.id FOR UPDATE;
+	IF k.revoked_at IS NOT NULL THEN
+		RAISE EXCEPTION 'API key ''%'' is revoked', p_key_id USING ERRCODE = 'MZ013', HINT = 'Make another key.';
+	END IF;
+	IF (p_patch->>'rate_limit')::integer = 0 AND k.rate_limit <> 0 AND NOT app_is_admin() THEN
+		RAISE EXCEPTION 'only an administrator may make a key unlimited' USING ERRCODE = '42501', HINT = 'Give a rate limit above 0.';
+	END IF;
+	UPDATE api_keys SET name = coalesce(p_patch->>'name', name),
+		scopes = CASE WHEN p_patch ? 'scopes' THEN json_texts(p_patch->'scopes') ELSE scopes END,
+		rate_limit = coalesce((p_patch->>'rate_limit')::integer, rate_limit),
+		expires_at = CASE WHEN p_patch ? 'expires_at' THEN (p_patch->>'expires_at')::timestamptz ELSE expires_at END,
+		allowed_ips = CASE WHEN p_patch ? 'allowed_ips' THEN nullif(json_texts(p_patch->'allowed_ips'), '{}')::inet[] ELSE allowed_ips END,
+		allowed_origins = CASE WHEN p_patch ? 'allowed_origins' THEN nullif(json_texts(p_patch->'allowed_origins'), '{}') ELSE allowed_origins END
+	WHERE id = k.id RETURNING * INTO fresh;
+	PERFORM audit_write('api_key.change', 'api_key', k.id, fresh.name,
+		p_old => (SELECT jsonb_object_agg(m, to_jsonb(k)->m) FROM jsonb_object_keys(p_patch) m),
+		p_new => (SELECT jsonb_object_agg(m, to_jsonb(fresh)->m) FROM jsonb_object_keys(p_patch) m));
+	RETURN NEXT api_key_facts_of(fresh);
 END
 $$;
 
 CREATE FUNCTION auth_api_key_revoke(p_key_id text, p_reason text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-	key api_keys;
+	k api_keys := api_key_find(p_key_id);
 BEGIN
-	SELECT * INTO key FROM api_keys WHERE id = p_key_id FOR UPDATE;
-	-- To one who may not, a foreign key and no key look alike.
-	IF key.id IS NULL OR NOT may_manage_keys(key.user_id, key.team_id) THEN
-		RAISE EXCEPTION 'key ''%'' is unknown', p_key_id USING ERRCODE = 'P0002';
-	END IF;
-	IF key.revoked_at IS NOT NULL THEN
+	UPDATE api_keys SET is_active = false, revoked_at = now(), revoked_reason = left(p_reason, 255) WHERE id = k.id AND revoked_at IS NULL;
+	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
-	UPDATE api_keys SET is_active = false, revoked_at = now(), revoked_reason = left(p_reason, 255) WHERE id = p_key_id;
-	PERFORM audit_write('api_key.revoke', 'api_key', p_key_id, key.name, p_new => jsonb_build_object('prefix', key.key_prefix, 'reason', p_reason));
+	PERFORM audit_write('api_key.revoke', 'api_key', k.id, k.name,
+		p_new => jsonb_build_object('key_prefix', k.key_prefix, 'revoked_reason', left(p_reason, 255)));
 	RETURN true;
 END
 $$;
 
-CREATE FUNCTION auth_api_keys_list(p_user text) RETURNS TABLE (id varchar, team_id varchar, name varchar, key_prefix varchar, scopes text[],
-	rate_limit integer, allowed_ips inet[], allowed_origins text[], last_used_at timestamptz, usage_count bigint, expires_at timestamptz,
-	is_active boolean, revoked_at timestamptz, revoked_reason varchar, created_at timestamptz)
+CREATE FUNCTION auth_api_key_get(p_key_id text) RETURNS SETOF api_key_facts
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-	IF NOT may_manage_keys(p_user, NULL) THEN
-		RAISE EXCEPTION 'the asker may not list keys of that user' USING ERRCODE = '42501';
+	RETURN NEXT api_key_facts_of(api_key_find(p_key_id));
+END
+$$;
+
+-- Newest first: ids sort by time. Of p_team (name) where it is given, else of p_user (id or name).
+CREATE FUNCTION auth_api_keys_list(p_user text, p_team text, p_before text, p_limit integer) RETURNS SETOF api_key_facts
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+	t teams;
+	u users;
+BEGIN
+	IF p_team IS NOT NULL THEN
+		t := team_find(p_team);
+	ELSE
+		u := user_find(p_user);
 	END IF;
-	RETURN QUERY SELECT k.id, k.team_id, k.name, k.key_prefix, k.scopes, k.rate_limit, k.allowed_ips, k.allowed_origins, k.last_used_at,
-		k.usage_count, k.expires_at, k.is_active, k.revoked_at, k.revoked_reason, k.created_at
-	FROM api_keys k WHERE k.user_id = p_user ORDER BY k.created_at DESC, k.id;
+	IF NOT may_manage_keys(u.id, t.id) THEN
+		RAISE EXCEPTION 'the asker may not list the keys of that owner' USING ERRCODE = '42501';
+	END IF;
+	RETURN QUERY SELECT f.* FROM api_keys k, LATERAL api_key_facts_of(k) f
+	WHERE (k.team_id = t.id OR k.user_id = u.id) AND (p_before IS NULL OR k.id COLLATE "C" < p_before)
+	ORDER BY k.id COLLATE "C" DESC LIMIT p_limit;
 END
 $$;
 
