@@ -199,18 +199,19 @@ static int code_of(const char *sqlstate)
 	return code;
 }
 
-/* Whether the message is one of ours, or as harmless: it names no statement, table or index. */
-static bool is_for_people(const char *sqlstate)
-{
-	return error_from_sqlstate(sqlstate) != ERR_INTERNAL || strcmp(sqlstate, "P0002") == 0 ||
-	       strncmp(sqlstate, "57P", 3) == 0;
-}
-
 static const char *field(const PGresult *r, int code)
 {
 	const char *value = PQresultErrorField(r, code);
 
 	return value ? value : "";
+}
+
+/* Whether the message is one of ours, raised by a function of the schema, or as harmless. What
+ * PostgreSQL itself says names tables, columns and policies, also under codes that we raise. */
+static bool is_for_people(const PGresult *r)
+{
+	return strcmp(field(r, PG_DIAG_SOURCE_FUNCTION), "exec_stmt_raise") == 0 ||
+	       strncmp(field(r, PG_DIAG_SQLSTATE), "57P", 3) == 0;
 }
 
 void failure_from_result(struct failure *f, const PGresult *r, const char *name)
@@ -222,12 +223,12 @@ void failure_from_result(struct failure *f, const PGresult *r, const char *name)
 	(void)snprintf(f->detail, sizeof(f->detail), "%s; %s; %s", said,
 		field(r, PG_DIAG_MESSAGE_DETAIL), field(r, PG_DIAG_CONTEXT));
 	code = code_of(f->sqlstate);
-	if (is_for_people(f->sqlstate))
+	if (is_for_people(r))
 		error_set(&f->err, code, "%s", said);
 	else
 		error_set(&f->err, code, "%s (database statement '%s', %s)",
 			error_entry(code)->text, name, f->sqlstate);
-	if (is_for_people(f->sqlstate) && *field(r, PG_DIAG_MESSAGE_HINT))
+	if (is_for_people(r) && *field(r, PG_DIAG_MESSAGE_HINT))
 		error_fix(&f->err, "%s", field(r, PG_DIAG_MESSAGE_HINT));
 }
 

@@ -261,3 +261,15 @@ def make_user(host):
         return User(host, role, password, name or f'user{os.urandom(4).hex()}-{next(made)}')
 
     return make
+
+
+@pytest.fixture
+def session_of(host):
+    """Logs a user in: session_of(user) is his session as POST /v1/sessions answered it, with its token."""
+    def login(user, **members):
+        status, answer = host.get('/v1/sessions', method='POST', token=None,
+                                  body={'login': user.username, 'password': user.password, **members})
+        assert status == 201, answer
+        return answer
+
+    return login

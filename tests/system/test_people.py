@@ -130,21 +130,23 @@ def test_nobody_raises_himself_and_a_small_key_makes_nobody_great(host, make_use
     assert host.request('PATCH', f'/v1/users/{victim.id}', body={'name': 'x'}, token=key)[0] == 200
 
 
-def test_deactivated_is_out_within_a_second_and_back_when_activated(host, make_user):
+def test_deactivated_is_out_within_a_second_and_back_when_activated(host, make_user, session_of):
     from conftest import eventually
     ada = make_user('DEVELOPER')
-    host_sql(host, ada, "INSERT INTO sessions(user_id, token, expires_at, absolute_expires_at) "
-             f"VALUES ('{ada.id}', repeat('a', 32) || md5('{ada.id}'), now() + '1 day', now() + '1 day')")
+    session = session_of(ada)['token']
+    assert host.status('/v1/whoami', token=session) == 200
     must(host, 'GET', '/v1/whoami', who=ada)
     must(host, 'POST', f'/v1/users/{ada.id}/deactivate', {'reason': 'on leave'})
-    assert eventually(lambda: host.status('/v1/whoami', token=ada.token) == 401, timeout=2)
+    for token in (ada.token, session):
+        assert eventually(lambda: host.status('/v1/whoami', token=token) == 401, timeout=2)
     assert ada.sql('SELECT bool_or(is_active) FROM sessions WHERE user_id = %s', ada.id) is False
     assert refused(host, 'POST', f'/v1/users/{ada.id}/deactivate', {})[0] == 409
     must(host, 'POST', f'/v1/users/{ada.id}/activate', {})
     assert eventually(lambda: host.status('/v1/whoami', token=ada.token) == 200, timeout=2)
+    assert host.status('/v1/whoami', token=session) == 401
 
 
-def host_sql(host, user, statement):
+def host_sql(host, statement):
     host.ok('db', 'psql', '--', '-Atqc', statement)
 
 
@@ -172,7 +174,7 @@ def test_the_last_administrator_stays(host, make_user):
         assert refused(host, method, f'/v1/users/{root}{path}', body) == (409, 'MRT-5102')
     for _ in range(5):
         others = [make_user('ADMIN'), make_user('ADMIN')]
-        host_sql(host, None, f"UPDATE users SET role = 'VIEWER' WHERE id = '{root}'")
+        host_sql(host, f"UPDATE users SET role = 'VIEWER' WHERE id = '{root}'")
         try:
             got = []
             threads = [threading.Thread(target=lambda who=who, whom=whom: got.append(
@@ -184,7 +186,7 @@ def test_the_last_administrator_stays(host, make_user):
             left = others[0].sql("SELECT count(*) FROM users WHERE role = 'ADMIN' AND is_active AND deleted_at IS NULL")
             assert left == 1 and sorted(got)[0] == 200 and sorted(got)[1] in (403, 409), got
         finally:
-            host_sql(host, None, f"UPDATE users SET role = 'ADMIN' WHERE id = '{root}'")
+            host_sql(host, f"UPDATE users SET role = 'ADMIN' WHERE id = '{root}'")
         from conftest import eventually
         eventually(lambda: host.status('/v1/trust') == 200)
         for user in others:
@@ -231,10 +233,10 @@ def test_two_halves_of_a_cycle_do_not_meet(host, names):
 def test_a_team_that_owns_services_stays_and_says_which(host, names):
     team, service = names('owner'), names('svc')
     id_ = must(host, 'POST', '/v1/teams', {'name': team}, status=201)['id']
-    host_sql(host, None, f"INSERT INTO services(name, display_name, type, team_id) VALUES ('{service}', 'x', 'library', '{id_}')")
+    host_sql(host, f"INSERT INTO services(name, display_name, type, team_id) VALUES ('{service}', 'x', 'library', '{id_}')")
     status, answer, _ = ask(host, 'DELETE', f'/v1/teams/{team}')
     assert status == 409 and service in answer['detail']
-    host_sql(host, None, f"DELETE FROM services WHERE name = '{service}'")
+    host_sql(host, f"DELETE FROM services WHERE name = '{service}'")
     must(host, 'DELETE', f'/v1/teams/{team}')
 
 
@@ -349,7 +351,7 @@ def test_explain_says_of_a_hidden_service_what_the_catalog_says(host, make_user,
     insider, outsider = make_user('DEVELOPER'), make_user('DEVELOPER')
     team, service = names('team'), names('svc')
     id_ = must(host, 'POST', '/v1/teams', {'name': team, 'owner': insider.username}, status=201)['id']
-    host_sql(host, None, f"INSERT INTO services(name, display_name, type, team_id) VALUES ('{service}', 'x', 'library', '{id_}')")
+    host_sql(host, f"INSERT INTO services(name, display_name, type, team_id) VALUES ('{service}', 'x', 'library', '{id_}')")
     for user, seen in ((insider, True), (outsider, False)):
         real = ask(host, 'GET', f'/v1/services/{service}', who=user)[0] == 200
         said = must(host, 'GET', f'/v1/access/explain?user={user.id}&action=service.read&resource={service}')['allowed']

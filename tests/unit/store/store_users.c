@@ -49,3 +49,20 @@ TEST(store_users__users_and_their_teams)
 	EXPECT_STR(got.text, "MEMBER");
 	fixture_done(&f);
 }
+
+/* PostgreSQL's own words name what is there; a client gets ours. */
+TEST(store_users__a_refusal_of_the_server_itself_names_no_table)
+{
+	struct fixture f;
+
+	fixture_init(&f);
+	fixture_expect(&f);
+	store_user_get(f.supervisor, &f.as_amy, span_of(f.amy), on_users, &f);
+	fixture_fails(&f, ERR_PERMISSION);
+	EXPECT_NULL(strstr(f.text, "permission denied for"));
+	fixture_expect(&f);
+	store_user_delete(f.front, &f.as_amy, span_of(f.bob), SPAN_NONE, on_text, &f);
+	fixture_fails(&f, ERR_PERMISSION);
+	EXPECT_CONTAINS(f.text, "takes the role ADMIN");
+	fixture_done(&f);
+}
