@@ -341,8 +341,7 @@ static void share_block(struct ask *ask, const struct store_rate *row)
 			continue;
 		}
 		if (w->request)
-			refuse_spent(w->front, w->request, w->who, reset_s,
-					span_of(w->request_id));
+			refuse_spent(w->front, w->request, w->who, reset_s, span_of(w->request_id));
 		waiter_free(w);
 	}
 }

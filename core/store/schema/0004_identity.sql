@@ -66,7 +66,7 @@ CREATE INDEX idx_teams_active ON teams (is_active, deleted_at);
 CREATE INDEX idx_teams_parent ON teams (parent_team_id);
 CREATE TRIGGER teams_updated_at BEFORE UPDATE ON teams FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 
--- A cycle would make every walk up the tree endless; the CHECK sees the shortest one only. Parents change one after the other: of two
+-- A cycle would make every walk up the tree endless; the CHECK has the shortest one. Parents change one after the other: of two
 -- changes that would each make half of a cycle, the second sees the first.
 CREATE FUNCTION refuse_team_cycle() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -89,7 +89,7 @@ BEGIN
 END
 $$;
 CREATE TRIGGER teams_no_cycle BEFORE INSERT OR UPDATE OF parent_team_id ON teams
-	FOR EACH ROW WHEN (NEW.parent_team_id IS NOT NULL) EXECUTE FUNCTION refuse_team_cycle();
+	FOR EACH ROW WHEN (NEW.parent_team_id <> NEW.id) EXECUTE FUNCTION refuse_team_cycle();
 
 CREATE TABLE team_members (
 	id varchar(30) PRIMARY KEY DEFAULT generate_cuid(),

@@ -422,6 +422,9 @@ BEGIN
 	IF p_patch ? 'parent' THEN
 		PERFORM pg_advisory_xact_lock(7305009); -- before the row, as whoever changes the parent of another
 		fresh.parent_team_id := CASE WHEN p_patch->>'parent' IS NOT NULL THEN (team_find(p_patch->>'parent')).id END;
+		IF fresh.parent_team_id = fresh.id THEN
+			RAISE EXCEPTION 'team ''%'' would be its own parent', fresh.name USING ERRCODE = 'MU004';
+		END IF;
 	END IF;
 	-- The lock asks the policies of a change: what is not the asker's to change is not found.
 	SELECT * INTO seen FROM teams WHERE id = t.id AND deleted_at IS NULL FOR NO KEY UPDATE;
