@@ -59,6 +59,7 @@ const struct change_action change_actions[ACTION_COUNT] = {
 
 static void step_run(struct change *c);
 static void change_failed(struct change *c, const struct error *err);
+static void on_begin(void *arg, const struct error *err);
 
 enum change_step change_step_of(const struct change *c)
 {
@@ -261,6 +262,74 @@ bool change_wait(struct change *c, const struct error *err)
 	return true;
 }
 
+/* ---- its turn ----
+ *
+ * A change is over for the database at its commit, while here its routes still move and what it
+ * replaced drains. The next one of the plugin may be claimed by then: it waits, for both hold the
+ * installation.
+ */
+
+static bool is_of(const struct change *c, const struct change *other)
+{
+	return c != other && !other->abandoned && strcmp(c->plugin, other->plugin) == 0;
+}
+
+static bool other_runs(const struct change *c)
+{
+	list_for_each(struct change, other, &c->lc->changes, link)
+		if (is_of(c, other))
+			return true;
+	return false;
+}
+
+static struct change *next_in_turn(const struct change *c)
+{
+	list_for_each(struct change, other, &c->lc->changes, link)
+		if (is_of(c, other) && other->waiting)
+			return other;
+	return NULL;
+}
+
+static void judge(struct change *c)
+{
+	bool resumes = change_actions[c->action].resumes;
+
+	if ((c->interrupted && !(c->wished && resumes)) ||
+		(c->wished && !c->interrupted && !resumes)) {
+		c->failing = true;
+		(void)error_set(&c->err, ERR_INTERRUPTED,
+			"interrupted: the host stopped while it %s",
+			c->wished ? "was under way" : "had hardly begun");
+	} else if (!c->installation && (c->wished || c->action != ACTION_INSTALL)) {
+		c->failing = true;
+		(void)error_set(&c->err, ERR_NOT_INSTALLED, "'%s' is not installed on this node",
+			c->plugin);
+	}
+}
+
+static void take_turn(struct change *c)
+{
+	struct installation *i = lifecycle_find(c->lc, span_of(c->plugin));
+
+	c->waiting = false;
+	c->installation = i;
+	if (i) {
+		i->change = c;
+		if (!c->config && c->action != ACTION_INSTALL && i->config)
+			c->config = mem_strdup(i->config);
+		if ((c->action == ACTION_ENABLE || c->action == ACTION_CONFIGURE) && i->digest) {
+			mem_free(c->digest);
+			c->digest = mem_strdup(i->digest);
+		}
+	}
+	touch(c);
+	log_info(c->interrupted ? "change found" : "change begun", LOG_INT("change", c->number),
+		LOG_STR("plugin", c->plugin), LOG_STR("action", change_actions[c->action].name));
+	judge(c);
+	c->busy = true;
+	c->lc->hooks->after(c->lc->user, 0, on_begin, c);
+}
+
 /* ---- the end ---- */
 
 void change_end(struct change *c)
@@ -272,6 +341,7 @@ void change_end(struct change *c)
 	/* A failure has set the wish back, so there may be something to start again. What failed
 	 * while following is tried again at the next wish, not in a circle. */
 	bool look = (c->failing && number != 0) || (i && i->missed);
+	struct change *next = next_in_turn(c);
 
 	if (number)
 		log_info("change ended", LOG_INT("change", number), LOG_STR("plugin", c->plugin),
@@ -285,6 +355,8 @@ void change_end(struct change *c)
 	else if (i && i->serving && !i->serving->running)
 		/* It failed for good while the change held it. */
 		lifecycle_bury(lc, i->serving);
+	if (next)
+		take_turn(next);
 	if (number)
 		lc->hooks->ended(lc->user, number);
 	lifecycle_wake(lc, look);
@@ -454,33 +526,10 @@ void change_run(struct lifecycle *lc, const struct store_change *row, bool inter
 	c->digest = mem_printf("%.*s", SPAN_ARG(row->digest));
 	if (row->config.data)
 		c->config = mem_printf("%.*s", SPAN_ARG(row->config));
-	c->installation = lifecycle_find(lc, row->plugin_name);
-	if (c->installation) {
-		c->installation->change = c;
-		if (!c->config && action != ACTION_INSTALL && c->installation->config)
-			c->config = mem_strdup(c->installation->config);
-		if ((action == ACTION_ENABLE || action == ACTION_CONFIGURE) &&
-			c->installation->digest) {
-			mem_free(c->digest);
-			c->digest = mem_strdup(c->installation->digest);
-		}
-	}
-	touch(c);
-	log_info(interrupted ? "change found" : "change begun", LOG_INT("change", c->number),
-		LOG_STR("plugin", plugin), LOG_STR("action", change_actions[action].name));
-	if ((interrupted && !(c->wished && change_actions[action].resumes)) ||
-		(c->wished && !interrupted && !change_actions[action].resumes)) {
-		c->failing = true;
-		(void)error_set(&c->err, ERR_INTERRUPTED,
-			"interrupted: the host stopped while it %s",
-			c->wished ? "was under way" : "had hardly begun");
-	} else if (!c->installation && (c->wished || action != ACTION_INSTALL)) {
-		c->failing = true;
-		(void)error_set(
-			&c->err, ERR_NOT_INSTALLED, "'%s' is not installed on this node", plugin);
-	}
-	c->busy = true;
-	lc->hooks->after(lc->user, 0, on_begin, c);
+	c->interrupted = interrupted;
+	c->waiting = other_runs(c);
+	if (!c->waiting)
+		take_turn(c);
 }
 
 void change_follow(struct installation *i, enum action action)

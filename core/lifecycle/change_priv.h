@@ -30,6 +30,8 @@ struct change {
 	int64_t number; /* 0: follows another node */
 	enum action action;
 	size_t at;
+	bool interrupted; /* an earlier life had begun it */
+	bool waiting;     /* for the end of another change of this plugin */
 	bool wished;
 	bool committed;
 	bool applied; /* the serving instance runs with the new configuration */
