@@ -146,16 +146,19 @@ enum rate_answer rate_take(struct rate *r, const char key_hash[64], uint32_t lim
 	return RATE_TAKEN;
 }
 
-static uint64_t word_with(uint64_t word, const struct rate_block *block, uint64_t now_ms)
+/* raised: what was spent before was spent of a lower limit. */
+static uint64_t word_with(
+	uint64_t word, const struct rate_block *block, bool raised, uint64_t now_ms)
 {
 	uint64_t ends = ENDS(word);
+	bool spent = !raised && (word & SPENT);
 
 	if (ends <= now_ms || ends + SAME_HOUR_MS < block->ends_ms)
 		return make_word(block->ends_ms, block->rest == 0, block->count);
 	if (block->ends_ms + SAME_HOUR_MS < ends)
 		return word; /* of an hour that is over in the database */
-	return make_word(ends > block->ends_ms ? ends : block->ends_ms,
-		(word & SPENT) || block->rest == 0, LEFT(word) + block->count);
+	return make_word(ends > block->ends_ms ? ends : block->ends_ms, spent || block->rest == 0,
+		LEFT(word) + block->count);
 }
 
 void rate_keep(
@@ -163,6 +166,7 @@ void rate_keep(
 {
 	uint64_t tag = tag_of(key_hash), word;
 	struct rate_slot *slot = find(r, tag);
+	bool raised;
 
 	if (block->ends_ms <= now_ms)
 		return;
@@ -174,8 +178,9 @@ void rate_keep(
 	if (ENDS(word) <= now_ms)
 		atomic_store(&slot->taken, 0);
 	atomic_store(&slot->rest, block->rest);
-	atomic_store(&slot->limit, block->limit);
+	raised = atomic_exchange(&slot->limit, block->limit) < block->limit;
 	(void)atomic_fetch_add(&slot->taken, block->taken);
-	while (!atomic_compare_exchange_weak(&slot->word, &word, word_with(word, block, now_ms)))
+	while (!atomic_compare_exchange_weak(
+		&slot->word, &word, word_with(word, block, raised, now_ms)))
 		;
 }

@@ -8,7 +8,7 @@ SET LOCAL search_path = public, pg_temp;
 CREATE TABLE authority_feed (
 	position bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
 	xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
-	kind varchar(30) NOT NULL CHECK (kind IN ('user', 'member', 'api_key', 'session', 'trust_key', 'trust_pin', 'installation', 'setting')),
+	kind varchar(30) NOT NULL CHECK (kind IN ('user', 'team', 'member', 'api_key', 'session', 'trust_key', 'trust_pin', 'installation', 'setting')),
 	key varchar(255) NOT NULL,
 	at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
@@ -52,6 +52,7 @@ DECLARE
 BEGIN
 	FOR t IN SELECT * FROM (VALUES
 		('users', 'user', 'id', 'id, role, is_active, deleted_at, name, email, mfa_enabled, password'),
+		('teams', 'team', 'id', 'id, is_active, deleted_at'),
 		('team_members', 'member', 'user_id', 'user_id, team_id, role'),
 		('api_keys', 'api_key', 'id', 'id, user_id, team_id, key_hash, scopes, rate_limit, allowed_ips, allowed_origins, expires_at, is_active, revoked_at'),
 		('sessions', 'session', 'id', 'id, user_id, token, refresh_token, expires_at, refresh_expires_at, is_active, revoked_at, half'),

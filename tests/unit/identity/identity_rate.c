@@ -61,6 +61,13 @@ TEST(identity_rate__what_the_database_has_no_more_of_is_spent_until_the_hour_end
 	EXPECT_UINT(state.ends_ms, ==, 9000);
 	/* A limit that was raised is the database's to answer. */
 	EXPECT_INT(rate_take(r, HASH, 101, 8999, &state), ==, RATE_EMPTY);
+	rate_keep(r, HASH,
+		&(struct rate_block){
+			.taken = 1, .count = 1, .rest = 8, .limit = 110, .ends_ms = 9000 },
+		8999);
+	EXPECT_INT(rate_take(r, HASH, 110, 8999, &state), ==, RATE_TAKEN);
+	EXPECT_UINT(state.left, ==, 8);
+	EXPECT_INT(rate_take(r, HASH, 110, 8999, &state), ==, RATE_EMPTY);
 	EXPECT_INT(take(r, HASH, 9000), ==, RATE_EMPTY);
 	mem_free(memory);
 }
