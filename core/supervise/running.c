@@ -73,6 +73,9 @@ struct running {
 	struct text detail; /* of the last health answer */
 	/* Waiting for fronts: those that have yet to answer. */
 	uint64_t awaited;
+	/* Fronts that hold nothing of this worker any more. Each says so once, as soon as a table
+	 * calls the worker draining, which may be before anybody waits for it. */
+	uint64_t let_go;
 	/* What our callers wait for. */
 	lifecycle_done_cb started, gated, drained, stopped, applied;
 	void *started_arg, *gated_arg, *drained_arg, *stopped_arg, *applied_arg;
@@ -206,7 +209,7 @@ static void on_loaded(void *user)
 	struct running *r = user;
 
 	r->phase = PHASE_CONNECTING;
-	r->awaited = 0;
+	r->awaited = r->let_go = 0;
 	for (size_t f = 0; f < r->s->front_count; f++) {
 		if (!front_live(r->s->fronts[f]))
 			continue;
@@ -948,6 +951,7 @@ void running_drain(struct running *r, lifecycle_done_cb done, void *arg)
 		for (size_t f = 0; f < r->s->front_count; f++)
 			if (front_live(r->s->fronts[f]))
 				r->awaited |= UINT64_C(1) << f;
+		r->awaited &= ~r->let_go;
 		(void)uv_timer_start(
 			&r->timer, on_drain_deadline, deadline_ms + DRAIN_PATIENCE_MS, 0);
 	}
@@ -1049,6 +1053,7 @@ static void front_over(struct running *r, const struct front *front)
 
 void running_front_lost(struct running *r, struct front *front)
 {
+	r->let_go &= ~(UINT64_C(1) << front_slot(front));
 	if (r->awaited & (UINT64_C(1) << front_slot(front)))
 		front_over(r, front);
 }
@@ -1075,6 +1080,9 @@ void running_front_connected(
 void running_front_drained(
 	struct running *r, struct front *front, const struct front_drained *drained)
 {
-	if (is_ours(r, drained->installation, drained->generation) && r->drained)
+	if (!is_ours(r, drained->installation, drained->generation))
+		return;
+	r->let_go |= UINT64_C(1) << front_slot(front);
+	if (r->drained)
 		front_over(r, front);
 }

@@ -100,6 +100,22 @@ def test_a_plugin_that_cannot_starts_anew_beside_the_old_one(new_host, publisher
     assert moody.show(host)['config']['word'] == 'asleep'
 
 
+def test_what_follows_at_once_waits_for_the_old_one_to_leave_and_it_leaves_at_once(new_host, publisher):
+    host = new_host()
+    host.up()
+    host.trust(publisher)
+    host.install(moody.package(publisher, library='moody_fixed'))
+    pid = host.pid
+    for number in range(5):
+        assert configure(host, f'word=w{number}').returncode == 0
+        assert moody.show(host)['config']['word'] == f'w{number}'
+    # Its change is done when the new configuration serves; the worker before may still be leaving.
+    host.ok('plugin', 'uninstall', 'moody', '--yes')
+    host.install(moody.package(publisher, library='moody_fixed'))
+    assert host.pid == pid and 'drain deadline passed' not in host.log()
+    eventually(lambda: len(host.workers()) == 1)
+
+
 def test_it_holds_over_a_restart_and_stands_in_the_audit_trail(host):
     assert configure(host, 'word=lasting').returncode == 0
     host.down()
