@@ -11,6 +11,7 @@
  *   DATA/staging      root 0711                    one folder per job, of the stage's uid
  *   DATA/instances    root 0711                    one folder per installation, of its worker's uid
  *   DATA/logs         root:service 2750            read by fronts
+ *   DATA/audit        root 0700                    heads of the audit trail, append-only
  *   DATA/trust        root 0755                    public keys, for offline commands
  *   RUN               root 0711                    /run/mortise-<8 hex of the path of DATA>
  *   RUN/db            database user:service 0710   PostgreSQL's socket, entered by fronts
