@@ -1,8 +1,8 @@
 /* /v1/users/{user}/password, and the proof of one's own for what asks for it.
  *
  * Who changes his own shows the present one, which counts as a login does: a stolen session guesses
- * no faster than a stranger. An administrator sets another's without it; that ends the other's
- * sessions and leaves his second factor as it is. */
+ * no faster than a stranger. An administrator sets another's without it, with the right of changing
+ * users (access.users); that ends the other's sessions and leaves his second factor as it is. */
 #include "api/rest_priv.h"
 #include "api/session_priv.h"
 #include "base/mem.h"
@@ -254,6 +254,9 @@ static void on_facts(
 	}
 	change = call->state;
 	keep_facts(change, rows);
+	/* Who sets another's password may become him. */
+	if (!change->own && !rest_may(call, ACCESS_USER_ADMIN))
+		return;
 	if (!change->own)
 		set(call);
 	else if (change->current.data)

@@ -188,6 +188,15 @@ def test_an_administrator_sets_anothers_password_and_nobody_else_does(host, ada,
     assert status == 409 and answer['code'] == 'MRT-5133'
 
 
+def test_a_key_that_may_not_change_users_sets_no_others_password(host, ada):
+    key = {scope: host.get('/v1/keys', method='POST', body={'name': scope, 'scopes': ['access.write', scope]})[1]['key']
+           for scope in ('access.read', 'access.users')}
+    status, answer = change(host, key['access.read'], 'another good one', current=None, user=ada.username)
+    assert status == 403 and 'access.users' in answer['detail']
+    assert login(host, ada.username, PASSWORD)[0] == 201
+    assert change(host, key['access.users'], 'another good one', current=None, user=ada.username)[0] == 200
+
+
 def attempts(host, kind, key):
     return int(sql(host, f"SELECT coalesce(max(failures), 0) FROM login_attempts WHERE kind = '{kind}' AND key = '{key}'"))
 
