@@ -1,9 +1,12 @@
+/* The sealer appends while we read. What is compared ends where each file ended when it was opened:
+ * those seals were in the database before anybody asked it for them. */
 #include "cli/audit_anchors.h"
 
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -12,6 +15,7 @@ struct file {
 	FILE *stream;
 	struct audit_anchor_line line; /* the next one */
 	uint64_t last;                 /* sequence of the one before */
+	off_t end;                     /* when it was opened */
 };
 
 struct audit_anchors {
@@ -45,7 +49,7 @@ static bool advance(const struct audit_anchors *a, struct file *f)
 	size_t len;
 
 	f->last = f->line.sequence;
-	while (f->stream && fgets(text, sizeof(text), f->stream)) {
+	while (f->stream && ftello(f->stream) < f->end && fgets(text, sizeof(text), f->stream)) {
 		len = strlen(text);
 		if (len > 0 && text[len - 1] == '\n' &&
 			parse((struct span){ text, len - 1 }, a->chain, &f->line))
@@ -57,6 +61,16 @@ static bool advance(const struct audit_anchors *a, struct file *f)
 	return false;
 }
 
+static void open_file(const struct audit_anchors *a, struct file *f, const char *path)
+{
+	struct stat st;
+
+	f->stream = fopen(path, "re");
+	if (f->stream && fstat(fileno(f->stream), &st) == 0)
+		f->end = st.st_size;
+	(void)advance(a, f);
+}
+
 struct audit_anchors *audit_anchors_open(const char *folder, const char *chain)
 {
 	struct audit_anchors *a = mem_zalloc(sizeof(*a));
@@ -66,12 +80,8 @@ struct audit_anchors *audit_anchors_open(const char *folder, const char *chain)
 	a->chain = mem_strdup(chain);
 	if (glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc > 0) {
 		a->files = mem_calloc(found.gl_pathc, sizeof(*a->files));
-		for (; a->count < found.gl_pathc; a->count++) {
-			struct file *f = &a->files[a->count];
-
-			f->stream = fopen(found.gl_pathv[a->count], "re");
-			(void)advance(a, f);
-		}
+		for (; a->count < found.gl_pathc; a->count++)
+			open_file(a, &a->files[a->count], found.gl_pathv[a->count]);
 	}
 	globfree(&found);
 	return a;

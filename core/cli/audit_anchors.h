@@ -19,7 +19,8 @@ struct audit_anchor_line {
 	char hash[SHA256_HEX_SIZE];
 };
 
-/* Open `<chain>.*.anchors` in folder; never NULL, none may be there. */
+/* Open `<chain>.*.anchors` in folder; never NULL, none may be there. What is appended from now on
+ * is not read. */
 struct audit_anchors *audit_anchors_open(const char *folder, const char *chain);
 void audit_anchors_free(struct audit_anchors *a);
 

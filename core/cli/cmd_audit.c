@@ -319,27 +319,6 @@ static bool is_chain(const struct verify *v, const char *name, size_t len)
 	return false;
 }
 
-/* Anchors of chains that the database does not know any more. */
-static void verify_files(struct verify *v)
-{
-	CLEANUP(mem_freep) char *pattern = mem_printf("%s/*.anchors", v->anchors);
-	glob_t found = { 0 };
-
-	if (glob(pattern, 0, NULL, &found) == 0) {
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			char *name = strrchr(found.gl_pathv[i], '/') + 1;
-			size_t len = strcspn(name, ".");
-
-			if (is_chain(v, name, len))
-				continue;
-			name[len] = '\0';
-			on_finding(v, AUDIT_TRUNCATED, name, 0,
-				"there are anchors of this chain, and no seal of it is left");
-		}
-	}
-	globfree(&found);
-}
-
 static int read_chains(struct verify *v, struct error *err)
 {
 	CLEANUP(json_freep) json_t *list = NULL;
@@ -350,6 +329,30 @@ static int read_chains(struct verify *v, struct error *err)
 	json_decref(v->chains);
 	v->chains = json_incref(json_object_get(list, "items"));
 	return 0;
+}
+
+/* Anchors of chains that the database does not know any more. It is asked behind the files: a chain
+ * may have begun since it was asked before. */
+static int verify_files(struct verify *v, struct error *err)
+{
+	CLEANUP(mem_freep) char *pattern = mem_printf("%s/*.anchors", v->anchors);
+	glob_t found = { 0 };
+	int rc = 0;
+
+	if (glob(pattern, 0, NULL, &found) == 0)
+		rc = read_chains(v, err);
+	for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
+		char *name = strrchr(found.gl_pathv[i], '/') + 1;
+		size_t len = strcspn(name, ".");
+
+		if (is_chain(v, name, len))
+			continue;
+		name[len] = '\0';
+		on_finding(v, AUDIT_TRUNCATED, name, 0,
+			"there are anchors of this chain, and no seal of it is left");
+	}
+	globfree(&found);
+	return rc;
 }
 
 static const char *idle_since(const struct verify *v)
@@ -476,7 +479,7 @@ static int audit_verify(struct cli *cli, struct error *err)
 	if (rc == 0 && only && !any)
 		rc = error_set(err, ERR_NOT_FOUND, "there is no chain '%s'", only);
 	if (rc == 0 && !only && v.anchors)
-		verify_files(&v);
+		rc = verify_files(&v, err);
 	if (rc == 0 && !only)
 		rc = verify_sealing(&v, err);
 	if (rc == 0)

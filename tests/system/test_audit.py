@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import http.client
+import http.server
 import json
 import os
 import re
@@ -144,6 +145,62 @@ def test_tampering_is_found_at_the_row(host, untouched, what):
         cursor.execute(re.sub(r'\b(R|NEXT|LAST)\b', lambda m: str(names[m[1]]), statements))
     wanted = [(found, names.get(row, row)) for found, row in expected]
     assert sorted(findings(host)) == sorted(wanted)
+
+
+@contextlib.contextmanager
+def between(host, change):
+    """A way to the host on which change(path, body) sees each answer before it goes on, and gives what goes on."""
+    class Between(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, headers, body = host.request('GET', self.path)
+            body = change(self.path, body)
+            self.send_response(status)
+            self.send_header('Content-Type', headers['Content-Type'])
+            self.send_header('Content-Length', str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Between) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield {'MORTISE_HOST': f'127.0.0.1:{server.server_port}', 'MORTISE_TOKEN': host.token}
+        finally:
+            server.shutdown()
+
+
+def test_what_is_sealed_while_verifying_is_not_taken_for_cut_off(host, trail):
+    file = next((host.data / 'audit').glob('*.anchors'))
+    before, seen = file.read_text(), []
+
+    def seal_more(path, body):
+        if re.match(r'/v1/audit/chains/[0-9_]+\?', path) and not seen:
+            make_key(host, 'meanwhile')
+            sealed(host)
+            seen.append(path)
+        return body
+
+    with between(host, seal_more) as env:
+        done = host.cli('audit', 'verify', '--json', env=env)
+    assert seen and file.read_text() != before
+    assert done.returncode == 0, (done.stdout, done.stderr)
+
+
+def test_a_chain_that_begins_while_verifying_is_not_taken_for_gone(host, trail):
+    asked = []
+
+    def know_no_chain_yet(path, body):
+        if path.split('?')[0] == '/v1/audit/chains':
+            asked.append(path)
+            if len(asked) == 1:
+                return json.dumps({'items': [], 'next': None}).encode()
+        return body
+
+    with between(host, know_no_chain_yet) as env:
+        done = host.cli('audit', 'verify', '--json', env=env)
+    assert len(asked) > 1 and done.returncode == 0, (done.stdout, done.stderr)
 
 
 def test_a_row_written_backdated_is_found_once_it_is_sealed(host, untouched):
