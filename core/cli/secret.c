@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -56,32 +59,60 @@ static int read_file(const char *path, size_t max, struct text *out, struct erro
 	return read_all(fd, what, max, out, err);
 }
 
-/* A line of the terminal, unseen. */
+/* Write the prompt and read a line into out. False: a signal came first, and is pending still. */
+static bool read_line(
+	int tty, int signals, const char *prompt, const char *again, size_t max, struct text *out)
+{
+	struct pollfd fds[] = { { .fd = tty, .events = POLLIN },
+		{ .fd = signals, .events = POLLIN } };
+	char *to = text_reserve(out, max + 2);
+	ssize_t n;
+
+	(void)dprintf(tty, "%s%s: ", prompt, again);
+	while (poll(fds, ARRAY_LENGTH(fds), -1) == -1 && errno == EINTR)
+		continue;
+	if (fds[1].revents)
+		return false;
+	n = read(tty, to, max + 2);
+	text_grown(out, n > 0 ? (size_t)n : 0);
+	return true;
+}
+
+/* A line of the terminal, unseen. What would end or stop the program waits until the terminal shows
+ * again what is typed; who comes back from a stop is asked anew. */
 static int read_unseen(int tty, const char *prompt, const char *again, size_t max, struct text *out,
 	struct error *err)
 {
+	static const int ends[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP };
+	CLEANUP(io_closep) int signals = -1;
 	struct termios before, silent;
-	char *to = text_reserve(out, max + 2);
-	ssize_t n;
+	sigset_t caught, mask;
+	bool read = false;
+	int rc = 0;
 
 	if (tcgetattr(tty, &before) == -1)
 		return error_set_errno(err, errno, "hide what is typed");
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
-	/* Before the prompt: what comes in answer to it must neither show nor be flushed. */
-	if (tcsetattr(tty, TCSAFLUSH, &silent) == -1)
-		return error_set_errno(err, errno, "hide what is typed");
-	(void)dprintf(tty, "%s%s: ", prompt, again);
-	do
-		n = read(tty, to, max + 2);
-	while (n == -1 && errno == EINTR);
-	(void)tcsetattr(tty, TCSAFLUSH, &before);
-	(void)dprintf(tty, "\n");
-	if (n == -1)
-		return error_set_errno(err, errno, "read what is typed");
-	text_grown(out, (size_t)n);
+	(void)sigemptyset(&caught);
+	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++)
+		(void)sigaddset(&caught, ends[i]);
+	signals = signalfd(-1, &caught, SFD_CLOEXEC);
+	if (signals == -1)
+		return error_set_errno(err, errno, "wait for signals");
+	while (!read && rc == 0) {
+		(void)sigprocmask(SIG_BLOCK, &caught, &mask);
+		/* Before the prompt: what answers it must neither show nor be flushed. */
+		if (tcsetattr(tty, TCSAFLUSH, &silent) == -1)
+			rc = error_set_errno(err, errno, "hide what is typed");
+		else
+			read = read_line(tty, signals, prompt, again, max, out);
+		(void)tcsetattr(tty, TCSAFLUSH, &before);
+		(void)dprintf(tty, "\n");
+		(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	}
 	strip_line_break(out);
-	return 0;
+	return rc;
 }
 
 static int ask(const struct secret_source *source, struct text *out, struct error *err)
@@ -121,6 +152,10 @@ int secret_read(
 		rc = ask(source, out, err);
 	if (rc < 0)
 		return rc;
+	if (out->len == 0 && !source->file && !isatty(STDIN_FILENO)) {
+		(void)error_set(err, ERR_USAGE, "standard input holds no secret");
+		return error_fix(err, "type it at a terminal, or give it by standard input");
+	}
 	if (out->len == 0)
 		return error_set(err, ERR_USAGE, "the secret is empty");
 	if (out->len > source->max)

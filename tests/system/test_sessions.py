@@ -1,11 +1,15 @@
 """Sessions: their tokens, their limits, their end; browsers' cookies; the command line's."""
 import concurrent.futures
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import signal
 import stat
+import subprocess
+import termios
 
 import pytest
 
@@ -513,3 +517,22 @@ def test_a_password_is_typed_unseen(host, ada, shell):
         pass  # the terminal is gone with its program
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
     assert PASSWORD.encode() not in shown and b'logged in' in shown
+
+
+def test_an_interrupted_prompt_leaves_the_terminal_as_it_was(host, ada, shell):
+    """Ctrl-C at a hidden prompt: the shell that comes back shows what is typed."""
+    terminal, end = pty.openpty()
+    assert termios.tcgetattr(end)[3] & termios.ECHO
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('MORTISE_')}
+    login = subprocess.Popen([BIN / 'mortise', 'login', ada.username], env={**environment, **shell.env}, stdin=end, stdout=end, stderr=end,
+                             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    shown = b''
+    while b'Password' not in shown:
+        assert select.select([terminal], [], [], 30)[0], shown
+        shown += os.read(terminal, 1024)
+    assert not termios.tcgetattr(end)[3] & termios.ECHO
+    os.write(terminal, b'half a pass\x03')
+    assert login.wait(30) == -signal.SIGINT
+    assert termios.tcgetattr(end)[3] & termios.ECHO
+    os.close(end)
+    os.close(terminal)
