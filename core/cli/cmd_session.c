@@ -10,35 +10,14 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/list.h"
-#include "cli/secret.h"
+#include "cli/proof.h"
 #include "cli/session.h"
 #include "codec/json.h"
 
-#define PASSWORD_MAX 1024
-#define CODE_MAX     64
-#define CODE_TRIES   3
-/* Digits of a code; what is longer is a backup code. */
-#define CODE_DIGITS_MAX 8
+#define CODE_TRIES 3
 
 /* ---- login -------------------------------------------------------------------------------------
  */
-
-/* Put a secret into body as member. */
-static int ask(struct cli *cli, const char *prompt, const char *file, size_t max, json_t *body,
-	const char *member, struct error *err)
-{
-	const struct secret_source source = { .prompt = prompt, .file = file, .max = max };
-	struct text secret;
-	int rc;
-
-	text_init(&secret);
-	rc = secret_read(cli, &source, &secret, err);
-	if (rc == 0)
-		(void)json_object_set_new(body, member, json_stringn(secret.data, secret.len));
-	mem_wipe(secret.data, secret.len);
-	text_done(&secret);
-	return rc;
-}
 
 static int post(struct cli *cli, const char *path, const json_t *body, bool bare, json_t **out,
 	struct error *err)
@@ -65,8 +44,7 @@ static int send_login(struct cli *cli, json_t **answer, struct error *err)
 	(void)json_object_set_new(body, "login", json_string(name));
 	(void)json_object_set_new(body, "device_name",
 		json_string(cli_value(cli, "device") ? cli_value(cli, "device") : device));
-	rc = ask(cli, "Password", cli_value(cli, "password-file"), PASSWORD_MAX, body, "password",
-		err);
+	rc = proof_ask(cli, "Password", cli_value(cli, "password-file"), body, "password", err);
 	return rc < 0 ? rc : post(cli, "/v1/sessions", body, true, answer, err);
 }
 
@@ -75,67 +53,67 @@ static bool has_method(const json_t *methods, const char *name)
 	const json_t *method;
 	size_t i;
 
-	json_array_foreach(
-		methods, i, method) if (strcmp(json_string_value(method), name) == 0) return true;
+	json_array_foreach(methods, i, method)
+	{
+		if (strcmp(json_string_value(method), name) == 0)
+			return true;
+	}
 	return false;
 }
 
-/* Where codes are sent, have one sent. */
-static int have_code_sent(struct cli *cli, const json_t *methods, struct error *err)
+/* The method by which codes are sent, or NULL. */
+static const char *sent_by(const json_t *methods)
 {
-	static const char *const sent[] = { "EMAIL", "SMS" };
+	return has_method(methods, "EMAIL") ? "EMAIL" : has_method(methods, "SMS") ? "SMS" : NULL;
+}
 
-	for (size_t i = 0; i < ARRAY_LENGTH(sent); i++) {
-		CLEANUP(json_freep) json_t *body = json_pack("{s:s}", "method", sent[i]);
-		int rc;
+/* Who gets no code can still give a backup code. */
+static void have_code_sent(struct cli *cli, const char *method)
+{
+	CLEANUP(json_freep) json_t *body = json_pack("{s:s}", "method", method);
+	struct error err = { 0 };
 
-		if (!has_method(methods, sent[i]))
-			continue;
-		rc = post(cli, "/v1/sessions/current/second-factor", body, false, NULL, err);
-		if (rc == 0)
-			cli_step(cli, "code", "is on its way by %s", i == 0 ? "e-mail" : "SMS");
-		return rc;
-	}
-	return 0;
+	if (post(cli, "/v1/sessions/current/second-factor", body, false, NULL, &err) == 0)
+		cli_step(cli, "code", "is on its way by %s",
+			strcmp(method, "SMS") == 0 ? "SMS" : "e-mail");
+	else
+		cli_step(cli, "no code", "%s; a backup code does, too", err.text);
 }
 
 static int send_code(struct cli *cli, json_t **answer, struct error *err)
 {
-	CLEANUP(json_freep) json_t *typed = json_object(), *body = NULL;
-	const char *code = cli_value(cli, "code");
-	size_t digits;
+	CLEANUP(json_freep) json_t *body = json_object();
 	int rc = 0;
 
-	if (!code)
-		rc = ask(cli, "Code, or a backup code", NULL, CODE_MAX, typed, "code", err);
+	if (cli_value(cli, "code"))
+		proof_put_code(body, cli_value(cli, "code"));
+	else
+		rc = proof_ask_code(cli, body, err);
 	if (rc < 0)
 		return rc;
-	if (!code)
-		code = cli_text(typed, "code", "");
-	digits = strspn(code, "0123456789 ");
-	body = json_pack("{s:s}",
-		code[digits] == '\0' && digits <= CODE_DIGITS_MAX + 1 ? "code" : "backup_code",
-		code);
 	return post(cli, "/v1/sessions/current/second-factor", body, false, answer, err);
 }
 
 /* The second half: *answer is the half session's, and then the whole one's. */
 static int finish_login(struct cli *cli, json_t **answer, struct error *err)
 {
-	const json_t *methods =
-		json_object_get(json_object_get(*answer, "second_factor"), "methods");
+	const char *method =
+		sent_by(json_object_get(json_object_get(*answer, "second_factor"), "methods"));
 	bool person = isatty(STDIN_FILENO) && !cli->no_input && !cli_value(cli, "code");
 	json_t *whole = NULL;
 	int rc = client_use(cli, cli_text(*answer, "token", ""), err);
 
-	if (rc == 0)
-		rc = have_code_sent(cli, methods, err);
 	if (rc < 0)
 		return rc;
 	if (!person && !cli_value(cli, "code")) {
+		/* A code that is sent counts in this half session alone, which ends here. */
 		(void)error_set(err, ERR_SECOND_FACTOR, "the login still owes a second factor");
-		return error_fix(err, "give its code with --code");
+		return error_fix(err, method ? "log in at a terminal, where a code can be sent, "
+					       "or give a backup code with --code"
+					     : "give its code with --code");
 	}
+	if (person && method)
+		have_code_sent(cli, method);
 	rc = send_code(cli, &whole, err);
 	for (int i = 1; rc == ERR_FACTOR_CODE && person && i < CODE_TRIES; i++) {
 		cli_step(cli, "again", "%s", err->text);
@@ -188,8 +166,10 @@ static int logout(struct cli *cli, struct error *err)
 
 	if (rc < 0)
 		return rc;
-	if (!session)
-		return error_set(err, ERR_STATE, "nobody is logged in to this host from here");
+	if (!session) {
+		(void)error_set(err, ERR_STATE, "nobody is logged in to this host from here");
+		return error_fix(err, "nothing is left to end; 'mortise login' begins a session");
+	}
 	rc = client_use(cli, cli_text(session, "token", ""), err);
 	if (rc == 0)
 		rc = delete (cli, "/v1/sessions/current", NULL, err);
@@ -271,7 +251,7 @@ const struct cli_command cli_session_commands[] = {
 		"  mortise login ada --password-file - < secret",
 		{ { "password-file", 0, "FILE",
 			  "read the password from FILE ('-': standard input)" },
-			{ "code", 0, "CODE", "the second factor's code, or a backup code" },
+			{ "code", 0, "CODE", "the code of an authenticator, or a backup code" },
 			{ "device", 0, "NAME",
 				"how the session is called in lists; default this "
 				"machine's name" },

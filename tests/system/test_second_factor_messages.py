@@ -3,13 +3,16 @@ import email
 import email.policy
 import http.server
 import json
+import os
+import pty
 import re
+import select
 import socket
 import threading
 
 import aiosmtpd.controller
 import pytest
-from conftest import eventually
+from conftest import BUILD, eventually
 from person import Person
 
 
@@ -168,3 +171,43 @@ def test_its_user_is_told_of_every_change(person, inbox):
     assert eventually(lambda: any('Six wrong codes' in text for text in inbox.texts(to)))
     assert person.ask('DELETE', f'/v1/users/{person.user.id}/second-factor', {}, person.host.token)[0] == 200
     assert eventually(lambda: any('taken away' in text for text in inbox.texts(to)))
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+def test_a_login_off_a_terminal_has_no_code_sent_and_takes_a_backup_code(person, inbox, tmp_path):
+    to = person.user.email
+    codes = enrol(person, inbox, 'email', to)['backup_codes']
+    (tmp_path / 'password').write_text(person.user.password)
+    env = {'XDG_STATE_HOME': str(tmp_path), 'MORTISE_TOKEN': ''}
+    login = ('login', person.user.username, '--password-file', tmp_path / 'password')
+    before = sum('is your code' in text for text in inbox.texts(to))
+    refused = person.host.cli(*login, env=env)
+    assert refused.returncode == 4 and 'at a terminal' in refused.stderr
+    person.host.ok(*login, '--code', codes[0], env=env)
+    assert sum('is your code' in text for text in inbox.texts(to)) == before
+
+
+def test_at_a_terminal_a_backup_code_does_when_no_code_is_sent(person, inbox, tmp_path):
+    codes = enrol(person, inbox, 'email', person.user.email)['backup_codes']
+    (tmp_path / 'password').write_text(person.user.password)
+    environment = {**os.environ, **person.host.env, 'MORTISE_DATA': str(person.host.data), 'XDG_STATE_HOME': str(tmp_path), 'MORTISE_TOKEN': ''}
+    inbox.refuse = True
+    try:
+        child, main = pty.fork()
+        if child == 0:
+            os.execve(BUILD / 'bin' / 'mortise', ['mortise', 'login', person.user.username, '--password-file', str(tmp_path / 'password')],
+                      environment)
+        shown = b''
+        while b'backup code: ' not in shown:
+            assert select.select([main], [], [], 60)[0], shown
+            shown += os.read(main, 65536)
+        assert b'no code' in shown
+        os.write(main, codes[0].encode() + b'\n')
+        while b'logged in' not in shown:
+            assert select.select([main], [], [], 60)[0], shown
+            shown += os.read(main, 65536)
+        assert os.waitpid(child, 0)[1] == 0
+        os.close(main)
+    finally:
+        inbox.refuse = False
