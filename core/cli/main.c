@@ -115,8 +115,6 @@ static int read_options(struct cli *cli, int argc, char **argv, bool *help, stru
 	text_done(&letters);
 	cli->arguments = argv + optind;
 	cli->count = argc - optind;
-	if (rc == ERR_USAGE)
-		(void)error_fix(err, "see 'mortise %s --help'", command->path);
 	return rc;
 }
 
@@ -126,10 +124,9 @@ static int check_count(const struct cli *cli, struct error *err)
 
 	if (cli->count >= command->least && cli->count <= command->most)
 		return 0;
-	(void)error_set(err, ERR_USAGE, "'mortise %s' takes %s, not %d argument%s", command->path,
+	return error_set(err, ERR_USAGE, "'mortise %s' takes %s, not %d argument%s", command->path,
 		command->arguments[0] ? command->arguments : "no arguments", cli->count,
 		cli->count == 1 ? "" : "s");
-	return error_fix(err, "see 'mortise %s --help'", command->path);
 }
 
 static bool wants_colour(FILE *stream)
@@ -180,14 +177,17 @@ static int run(struct cli *cli, int argc, char **argv, struct error *err)
 	/* getopt_long() starts behind argv[0], which is the last word of the command's path here.
 	 */
 	rc = read_options(cli, argc - words, argv + words, &help, err);
-	if (rc < 0)
-		return rc;
-	if (help) {
+	if (rc == 0 && help) {
 		help_print(cli, cli->command, global_options, GLOBALS);
 		return 0;
 	}
-	rc = check_count(cli, err);
-	return rc < 0 ? rc : cli->command->run(cli, err);
+	if (rc == 0)
+		rc = check_count(cli, err);
+	if (rc == 0)
+		rc = cli->command->run(cli, err);
+	if (rc == ERR_USAGE && !err->fix[0])
+		(void)error_fix(err, "see 'mortise %s --help'", cli->command->path);
+	return rc;
 }
 
 const char *cli_value(const struct cli *cli, const char *option)

@@ -88,3 +88,10 @@ def test_the_manual_page_is_what_the_commands_say():
     from conftest import SOURCE
     assert run('help', 'man').stdout == (SOURCE / 'packaging/man/mortise.1').read_text(), \
         'run: build/bin/mortise help man > packaging/man/mortise.1'
+
+
+def test_wrong_usage_names_the_help_of_its_command(host):
+    """Also where the command itself finds what is wrong."""
+    for words in (('user', 'create', 'x'), ('user', 'create'), ('user', 'create', '--nope'), ('mfa', 'enroll', '--method', 'fax')):
+        done = host.cli(*words)
+        assert done.returncode == 2 and f"see 'mortise {words[0]} {words[1]} --help'" in done.stderr, done.stderr
