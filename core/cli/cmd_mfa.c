@@ -147,22 +147,11 @@ static int confirm_on_terminal(struct cli *cli, struct error *err)
 		      : send_confirmation(cli, cli_text(typed, "code", ""), method_of(cli), err);
 }
 
-static int write_svg(const char *file, const char *svg, struct error *err)
+static int show_seed(struct cli *cli, const json_t *begun, int svg_fd, struct error *err)
 {
-	/* It holds the seed: nobody else may read it. */
-	CLEANUP(io_closep)
-	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	if (fd == -1)
-		return error_set_errno(err, errno, "make '%s'", file);
-	return io_write_all(fd, svg, strlen(svg), err);
-}
-
-static int show_seed(struct cli *cli, const json_t *begun, struct error *err)
-{
-	const char *uri = cli_text(begun, "uri", ""), *file = cli_value(cli, "svg");
+	const char *uri = cli_text(begun, "uri", ""), *svg = cli_text(begun, "svg", "");
 	struct text qr;
-	int rc = file ? write_svg(file, cli_text(begun, "svg", ""), err) : 0;
+	int rc = svg_fd != -1 ? io_write_all(svg_fd, svg, strlen(svg), err) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -171,7 +160,7 @@ static int show_seed(struct cli *cli, const json_t *begun, struct error *err)
 		return 0;
 	}
 	text_init(&qr);
-	if (isatty(STDOUT_FILENO) && !file) {
+	if (isatty(STDOUT_FILENO) && svg_fd == -1) {
 		rc = qr_append_terminal(&qr, span_of(uri), cli->colour_out, err);
 		if (rc == 0)
 			(void)fwrite(qr.data, 1, qr.len, stdout);
@@ -189,6 +178,8 @@ static int mfa_enroll(struct cli *cli, struct error *err)
 	CLEANUP(mem_freep) char *path = path_of("me", rest);
 	CLEANUP(json_freep) json_t *body = json_object(), *begun = NULL;
 	bool totp = strcmp(method_of(cli), "totp") == 0;
+	const char *svg = cli_value(cli, "svg");
+	CLEANUP(io_closep) int svg_fd = -1;
 	uint64_t digits = 0;
 	int rc = check_method(cli, err);
 
@@ -202,9 +193,19 @@ static int mfa_enroll(struct cli *cli, struct error *err)
 		json_object_set_new(body, "algorithm", json_string(cli_value(cli, "algorithm")));
 	if (digits)
 		json_object_set_new(body, "digits", json_integer((json_int_t)digits));
+	if (svg && !totp)
+		return error_set(err, ERR_USAGE, "--svg goes with the method totp");
+	if (svg) {
+		/* Before a seed is made that could not be shown. Nobody else may read it. */
+		svg_fd = open(svg, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (svg_fd == -1)
+			return error_set_errno(err, errno, "make '%s'", svg);
+	}
 	rc = send_with_proof(cli, "POST", path, body, &begun, err);
+	if (rc < 0 && svg)
+		(void)unlink(svg);
 	if (rc == 0 && totp)
-		rc = show_seed(cli, begun, err);
+		rc = show_seed(cli, begun, svg_fd, err);
 	else if (rc == 0 && cli->json)
 		cli_json(begun);
 	if (rc < 0)
@@ -260,11 +261,20 @@ static int mfa_send(struct cli *cli, struct error *err)
 {
 	CLEANUP(mem_freep) char *path = path_of("me", "");
 	CLEANUP(json_freep) json_t *status = NULL, *body = NULL, *sent = NULL;
+	const char *method;
 	int rc = client_get(cli, path, &status, err);
 
 	if (rc < 0)
 		return rc;
-	body = json_pack("{s:s}", "method", cli_text(status, "method", "TOTP"));
+	method = cli_text(status, "method", "");
+	if (strcmp(method, "EMAIL") != 0 && strcmp(method, "SMS") != 0) {
+		(void)error_set(err, ERR_STATE,
+			method[0] ? "codes come from the authenticator"
+				  : "no second factor is enrolled");
+		return error_fix(err, method[0] ? "give the code that it shows as --code"
+						: "run 'mortise mfa enroll'");
+	}
+	body = json_pack("{s:s}", "method", method);
 	rc = client_post(cli, "/v1/sessions/current/second-factor", body, &sent, err);
 	if (rc < 0)
 		return rc;

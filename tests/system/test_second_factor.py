@@ -436,6 +436,11 @@ def test_the_command_line_enrols_logs_in_and_disables(person, terminal):
     person.codes = ok('mfa', 'confirm', person.code(), env=env).split()
     assert len(person.codes) == 10
     assert 'TOTP' in ok('mfa', 'status', env=env)
+    again = person.host.cli('mfa', 'enroll', '--svg', svg, env=env)
+    assert again.returncode == 1 and 'File exists' in again.stderr
+    assert person.factor('GET', '', token=person.user.token)[1]['pending'] is None
+    sent = person.host.cli('mfa', 'send', env=env)
+    assert sent.returncode == 6 and 'authenticator' in sent.stderr
     ok('logout', env=env)
     refused = person.host.cli('login', person.user.username, *password, env=env)
     assert refused.returncode == 4 and '--code' in refused.stderr
