@@ -152,7 +152,7 @@ static int say_outcome(struct cli *cli, const json_t *rotation, struct error *er
 		return error_fix(err, "set these secrets again, or remove them; then the old key "
 				      "can be retired");
 	}
-	cli_done(cli, "key %s seals now; %lld envelopes were sealed anew",
+	cli_done(cli, "key %s seals now; envelopes sealed anew: %lld",
 		cli_text(rotation, "to", "?"), (long long)cli_integer(rotation, "resealed", 0));
 	return 0;
 }

@@ -404,7 +404,8 @@ BEGIN
 	PERFORM key_ring_admin();
 	SELECT * INTO key FROM key_ring_keys WHERE id = p_id FOR UPDATE;
 	IF key.id IS NULL THEN
-		RAISE EXCEPTION 'the key ring has no key ''%''', left(p_id, 32) USING ERRCODE = 'P0002';
+		RAISE EXCEPTION 'the key ring has no key ''%''', left(p_id, 32)
+			USING ERRCODE = 'P0002', HINT = '''mortise key-ring list'' shows which there are.';
 	ELSIF key.state = 'retired' THEN
 		RAISE EXCEPTION 'key ''%'' is retired', p_id USING ERRCODE = 'MC003';
 	ELSIF key.state <> 'old' THEN
