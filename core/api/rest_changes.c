@@ -3,7 +3,12 @@
  * A change can be watched: as one answer that waits (?wait=30s) or as a stream of events, one for
  * each new form of it. The database's NOTIFY says when to look; a slow tick looks as well, since a
  * NOTIFY may be missed. The id of an event is a digest of its data, so a client that comes back
- * with Last-Event-ID gets the present form only if it differs. */
+ * with Last-Event-ID gets the present form only if it differs.
+ *
+ * Who watches learns that a change is done when what it did can be asked for: a change is done in
+ * the database at its commit, and its routes are everywhere a moment later, of which the
+ * supervisor sends news. They may not come (another node's change), so they are waited for a
+ * little while only. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +22,7 @@
 #define HEARTBEAT_NS (15 * CLOCK_NS_PER_SEC)
 #define WAIT_MAX_S   60u
 #define ID_HEX       16u
+#define NEWS_NS      (2 * CLOCK_NS_PER_SEC)
 
 struct watch {
 	struct list link; /* in api->watches */
@@ -27,6 +33,7 @@ struct watch {
 	bool again;
 	uint64_t until_ns; /* of a wait */
 	uint64_t beat_ns;
+	uint64_t done_ns; /* it was first seen done; 0: not yet */
 	uint64_t timer;
 	char last[ID_HEX + 1]; /* id of the last form that was sent */
 };
@@ -208,6 +215,27 @@ static bool is_running(const struct store_change *row)
 	return span_is(row->state, "running");
 }
 
+static bool has_ended(const struct api *api, int64_t number)
+{
+	for (size_t i = 0; i < REST_ENDED_MAX && i < api->ended_count; i++)
+		if (api->ended[i] == number)
+			return true;
+	return false;
+}
+
+/* Done, but perhaps not everywhere yet. */
+static bool is_settling(struct watch *w, const struct store_change *row)
+{
+	uint64_t now = clock_ns();
+
+	if (!span_is(row->state, "done") || has_ended(w->call->api, w->number) ||
+		clock_real_us() - row->finished_at > (int64_t)(NEWS_NS / 1000))
+		return false;
+	if (w->done_ns == 0)
+		w->done_ns = now;
+	return now - w->done_ns < NEWS_NS && !w->call->api->stopping;
+}
+
 /* False: that was the last one, and the watch is gone. */
 static bool send_form(struct watch *w, const struct store_change *row)
 {
@@ -248,9 +276,11 @@ static void on_look(const struct error *err, const struct store_change *rows, si
 		rest_problem(call, err);
 		return;
 	}
-	if (w->events) {
-		if (!http_answer_begun(call->request))
-			rest_events_begin(call);
+	if (w->events && !http_answer_begun(call->request))
+		rest_events_begin(call);
+	if (w->timer && is_settling(w, &rows[0])) {
+		/* Its news, or the next tick, look again. */
+	} else if (w->events) {
 		if (!send_form(w, &rows[0]))
 			return;
 	} else if (!is_running(&rows[0]) || clock_ns() >= w->until_ns || call->api->stopping) {
@@ -341,8 +371,13 @@ void api_notify(struct api *api, struct span topic, struct span payload)
 {
 	uint64_t number;
 
-	if (!span_is(topic, "mortise_changes") || !span_u64(payload, INT64_MAX, &number))
+	bool ended = span_is(topic, "mortise_change_ended");
+
+	if ((!ended && !span_is(topic, "mortise_changes")) ||
+		!span_u64(payload, INT64_MAX, &number))
 		return;
+	if (ended)
+		api->ended[api->ended_count++ % REST_ENDED_MAX] = (int64_t)number;
 	list_for_each_safe(struct watch, w, &api->watches, link)
 		if (w->number == (int64_t)number)
 			look(w);

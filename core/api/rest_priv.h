@@ -25,6 +25,7 @@
 #define REST_ID_SIZE       48
 #define REST_PEER_SIZE     48
 #define REST_KEY_MAX       64u
+#define REST_ENDED_MAX     64u
 #define REST_COOKIES_MAX   2
 
 struct api {
@@ -36,8 +37,10 @@ struct api {
 	char *spool_folder;
 	struct routes *routes;
 	struct refusals *refusals;
-	struct list watches; /* of changes */
-	struct list streams; /* of logs */
+	struct list watches;           /* of changes */
+	int64_t ended[REST_ENDED_MAX]; /* changes of this node whose routes are everywhere */
+	size_t ended_count;            /* ever */
+	struct list streams;           /* of logs */
 	bool stopping;
 };
 

@@ -571,7 +571,7 @@ static void hook_ended(void *user, int64_t number)
 	char payload[24];
 
 	(void)snprintf(payload, sizeof(payload), "%lld", (long long)number);
-	tell_fronts(s, SPAN("mortise_changes"), span_of(payload));
+	tell_fronts(s, SPAN("mortise_change_ended"), span_of(payload));
 }
 
 struct check {
