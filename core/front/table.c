@@ -161,14 +161,6 @@ void table_allow(const struct table *t, struct span path, struct text *out)
 		routes_allow(routes, path, out);
 }
 
-const struct table_worker *table_find(const struct table *t, struct span installation)
-{
-	for (size_t i = 0; i < t->worker_count; i++)
-		if (!t->workers[i].draining && span_is(installation, t->workers[i].installation))
-			return &t->workers[i];
-	return NULL;
-}
-
 bool table_lists(const char *list, struct span word)
 {
 	struct span rest = span_of(list), part;

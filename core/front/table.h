@@ -51,8 +51,6 @@ int table_match(const struct table *t, struct span method, struct span path,
 	const struct table_route **route, struct routes_found *params);
 void table_allow(const struct table *t, struct span path, struct text *out);
 
-/* The worker that takes new work of this installation; NULL: none does. */
-const struct table_worker *table_find(const struct table *t, struct span installation);
 /* The worker whose plugin provides the extension ("acme.geo/1"); NULL: none. */
 const struct table_worker *table_provider(const struct table *t, struct span extension);
 

@@ -164,11 +164,6 @@ uint64_t http_request_number(const struct http_request *request)
 	return request->number;
 }
 
-uint64_t http_request_time(const struct http_request *request)
-{
-	return request->time_ms;
-}
-
 static uint64_t now_ms(const struct http_request *request)
 {
 	return uv_now(request->connection->server->loop);

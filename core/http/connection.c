@@ -151,19 +151,6 @@ void connection_fail(struct connection *c, enum http_gone why)
 	connection_close(c, cut);
 }
 
-const char *http_gone_name(enum http_gone why)
-{
-	static const char *const names[HTTP_GONE_COUNT] = {
-		[HTTP_GONE_CLIENT] = "client",
-		[HTTP_GONE_DEADLINE] = "deadline",
-		[HTTP_GONE_SLOW] = "slow",
-		[HTTP_GONE_BODY] = "body",
-		[HTTP_GONE_SHUTDOWN] = "shutdown",
-	};
-
-	return names[why];
-}
-
 void request_end(struct http_request *request, enum http_gone why, int code, const char *detail)
 {
 	struct connection *c = request->connection;
@@ -223,7 +210,7 @@ static void dispatch(struct connection *c)
 	c->start += request->head.len;
 	c->floor = c->start;
 	request->number = ++server->last_number;
-	request->time_ms = request->moved_ms = connection_now(c);
+	request->moved_ms = connection_now(c);
 	http_request_deadline(request, server->limits.request_ms);
 	c->overlap = (c->in_flight == 0 || c->overlap) && may_overlap(request);
 	list_append(&c->requests, &request->link);

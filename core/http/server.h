@@ -73,7 +73,6 @@ enum http_gone {
 	HTTP_GONE_SHUTDOWN, /* the server's deadline passed */
 	HTTP_GONE_COUNT
 };
-const char *http_gone_name(enum http_gone why);
 
 struct http_owner {
 	/* A piece of the body, borrowed until return; last with the final piece, which may be
@@ -97,8 +96,6 @@ const struct http_head *http_request_head(const struct http_request *request);
 const struct sockaddr *http_request_peer(const struct http_request *request);
 /* A number that no other request of this server has; from 1. */
 uint64_t http_request_number(const struct http_request *request);
-/* When the head was complete: uv_now() of the loop, in ms. */
-uint64_t http_request_time(const struct http_request *request);
 
 /* The answer must be complete in ms from now; 0: no deadline. In its place, or beside it: gone when
  * for so long nothing of body or answer moved (streams of events); 0: no idle limit. A request

@@ -55,7 +55,6 @@ struct http_request {
 	void *user;
 	struct output output; /* while earlier requests are still being answered */
 	uint64_t number;
-	uint64_t time_ms;
 	uint64_t deadline_ms; /* 0: none */
 	uint64_t moved_ms;
 	uint32_t idle_ms; /* 0: none */

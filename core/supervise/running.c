@@ -821,11 +821,6 @@ struct running *running_new(
 	return r;
 }
 
-struct list *running_link(struct running *r)
-{
-	return &r->link;
-}
-
 struct running *running_of_link(struct list *link)
 {
 	return LIST_ENTRY(link, struct running, link);

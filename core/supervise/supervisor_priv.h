@@ -95,7 +95,6 @@ void supervisor_check_ready(struct supervisor *s);
 /* once: started() tells how the first start went, and a failure is the end. */
 struct running *running_new(
 	struct supervisor *s, struct instance *inst, lifecycle_done_cb started, void *arg);
-struct list *running_link(struct running *r);
 struct running *running_of_link(struct list *link);
 bool running_settled(const struct running *r); /* its first start has ended, well or badly */
 /* Its worker's entry in the table; false: it has none to show. */

@@ -453,11 +453,6 @@ const char *worker_path(const struct worker *w)
 	return w->path;
 }
 
-uint64_t worker_generation(const struct worker *w)
-{
-	return w->generation;
-}
-
 pid_t worker_pid(const struct worker *w)
 {
 	return w->child ? child_pid(w->child) : 0;

@@ -64,7 +64,6 @@ int worker_begin(struct worker **out, struct uv_loop_s *loop, const struct worke
 	struct error *err);
 
 const char *worker_path(const struct worker *w); /* of its listening socket */
-uint64_t worker_generation(const struct worker *w);
 pid_t worker_pid(const struct worker *w);
 bool worker_usage(const struct worker *w, uint64_t *cpu_ns, uint64_t *memory_bytes);
 
