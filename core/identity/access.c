@@ -90,9 +90,10 @@ int access_check_scope(
 	}
 	least = access_least_role(scope);
 	if (!p->account && p->role < least) {
-		(void)error_set(err, ERR_PERMISSION, "'%.*s' takes the role %s, and '%s' is %s",
-			SPAN_ARG(scope), role_name(least), p->user_name ? p->user_name : "-",
-			role_name(p->role));
+		/* Without his name: this text stays in the audit trail when he is erased. */
+		(void)error_set(err, ERR_PERMISSION,
+			"'%.*s' takes the role %s, and the asker is %s", SPAN_ARG(scope),
+			role_name(least), role_name(p->role));
 		(void)error_fix(err, "ask an administrator for the role %s", role_name(least));
 		return ERR_PERMISSION;
 	}

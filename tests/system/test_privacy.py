@@ -123,6 +123,8 @@ def test_erasure_leaves_nobody_behind_and_everything_whole(host, make_user):
     amy.sql("UPDATE users SET metadata = %s, avatar = %s WHERE id = %s", json.dumps({'note': word}), f'https://x.org/{word}', amy.id)
     amy.sql("""INSERT INTO events(event_type, event_category, user_id, ip_address, user_agent, data, source)
         VALUES ('test', 'user', %s, '203.0.113.99', %s, '{}', 'system')""", amy.id, f'agent {word}')
+    assert call(host, 'GET', '/v1/audit', who=amy)[0] == 403
+    assert eventually(lambda: sql(host, f"SELECT count(*) FROM audit_logs WHERE user_id = '{amy.id}' AND action = 'audit.read'") == '1')
     first = ask(host, amy, 'rectification', changes={'name': f'Ann {word}'}, reason=word)
     complete(host, first)
     assert word in dump(host)
