@@ -199,6 +199,8 @@ def test_a_teams_key_acts_as_the_team(host, make_user):
     assert status == 200 and who['provider'] == 'team' and who['team_id'] == team['id'] and who['role'] == 'DEVELOPER' and who['id'] != owner.id
     # The account is a DEVELOPER: who is less does not become one through it.
     assert refused(host, viewer.token, team=name)[0] == 403
+    # What holds it makes no other one behind the team's back.
+    assert refused(host, key['key'])[0] == 403 and refused(host, key['key'], team=name)[0] == 403
     for user in (member, stranger):
         assert refused(host, user.token, team=name)[0] == 403
         assert ask(host, 'GET', f'/v1/keys?team={name}', token=user.token)[0] == 403

@@ -106,6 +106,10 @@ BEGIN
 	IF NOT may_manage_keys(u.id, t.id) THEN
 		RAISE EXCEPTION 'the asker may not make keys for that owner' USING ERRCODE = '42501';
 	END IF;
+	-- A key of the account would be in no list of the team's keys, and outlive the one that made it unseen.
+	IF u.provider = 'team' THEN
+		RAISE EXCEPTION 'the account of a team takes no key of its own' USING ERRCODE = '42501', HINT = 'Make a key of the team, as its OWNER or MAINTAINER.';
+	END IF;
 	-- A team's account is a DEVELOPER: who is less may not act as one through it.
 	IF u.id IS NULL AND EXISTS (SELECT 1 FROM users WHERE id = app_user_id() AND role = 'VIEWER') THEN
 		RAISE EXCEPTION 'a team''s key acts as a DEVELOPER, and the asker is a VIEWER' USING ERRCODE = '42501';
