@@ -124,23 +124,46 @@ static int check_header(struct asking *a, const json_t *header, struct error *er
 	return need_secret(a, json_span(json_object_get(header, "secret")), err);
 }
 
-/* One segment, ".." in whatever spelling. */
+/* What c may be written as: itself, or %XX. 0: segment does not begin with it, else how long. */
+static size_t spelled(struct span segment, char c, const char *escaped)
+{
+	if (segment.len >= 3 &&
+		span_equal_nocase((struct span){ segment.data, 3 }, span_of(escaped)))
+		return 3;
+	return segment.len > 0 && *segment.data == c;
+}
+
+/* Where servers see a segment end: an escaped slash or backslash is one to many, and what stands
+ * behind ';' is no part of the name. */
+static size_t separator(struct span segment)
+{
+	size_t slash = spelled(segment, '/', "%2f"), back = spelled(segment, '\\', "%5c");
+
+	return slash > 0 ? slash : back > 0 ? back : spelled(segment, ';', "%3b");
+}
+
+/* A segment of the path, or one within it, is ".." in whatever spelling. */
 static bool leads_up(struct span segment)
 {
-	unsigned dots = 0;
+	bool plain = true; /* nothing but dots so far */
+	unsigned count = 0;
+	size_t len;
 
-	while (segment.len > 0) {
-		size_t len = 1;
-
-		if (segment.len >= 3 &&
-			span_equal_nocase((struct span){ segment.data, 3 }, SPAN("%2e")))
-			len = 3;
-		else if (*segment.data != '.')
-			return false;
-		dots++;
-		segment = (struct span){ segment.data + len, segment.len - len };
+	for (; segment.len > 0; segment = (struct span){ segment.data + len, segment.len - len }) {
+		len = separator(segment);
+		if (len > 0) {
+			if (plain && count == 2)
+				return true;
+			plain = true;
+			count = 0;
+			continue;
+		}
+		len = spelled(segment, '.', "%2e");
+		plain = plain && len > 0;
+		count++;
+		len = len > 0 ? len : 1;
 	}
-	return dots == 2;
+	return plain && count == 2;
 }
 
 static int check_path(struct span path, struct error *err)

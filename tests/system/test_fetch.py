@@ -240,7 +240,8 @@ def test_redirects_are_answers_or_are_counted(relayed, server):
 
 
 def test_a_path_stays_below_the_configured_url(relayed, server):
-    for path in ('x', '/..', '/a/../b', '/%2e%2e/x', '/.%2E', '/a\\b', '/a#b', '//../x', '/a\r\nX: y'):
+    for path in ('x', '/..', '/a/../b', '/%2e%2e/x', '/.%2E', '/a\\b', '/a#b', '//../x', '/a\r\nX: y',
+                 '/a/..%2fb', '/a%2F..', '/%2e.%5Cb', '/..;x/b', '/a/..%3bx'):
         assert here(relayed, path)['rc'] == INVALID, path
     assert here(relayed, '/...')['rc'] == 0
     assert ask(relayed, url_config='there', path='/z')['rc'] == INVALID   # it has a query of its own

@@ -176,6 +176,8 @@ TEST(api_ext__a_request_that_could_forge_or_stray_is_refused_before_anything_is_
 		{ "request", "{\"url\":\"http://a/\",\"path\":\"/x\"}", "path" },
 		{ "request", "{\"url_config\":\"b\",\"path\":\"x\"}", "path" },
 		{ "request", "{\"url_config\":\"b\",\"path\":\"/a/%2e./x\"}", "path" },
+		{ "request", "{\"url_config\":\"b\",\"path\":\"/a/..%2Fx\"}", "path" },
+		{ "request", "{\"url_config\":\"b\",\"path\":\"/a/..;b/x\"}", "path" },
 		{ "request", "{\"url_config\":\"b\",\"path\":\"/..?q\"}", "path" },
 		{ "request", "{\"url\":\"http://a/\",\"method\":\"TRACE\"}", "method" },
 		{ "request",
