@@ -46,18 +46,48 @@ static const struct {
 		for (const struct cli_command *command = groups[group_].commands; command->path; \
 			command++)
 
-static bool is_group(const char *word)
+static int count_words(const char *path)
 {
-	for_each_command(command) if (strncmp(command->path, word, strlen(word)) == 0 &&
-				      command->path[strlen(word)] == ' ') return true;
-	return false;
+	int n = 1;
+
+	for (; *path; path++)
+		n += *path == ' ';
+	return n;
+}
+
+/* How many words path and argv share from their beginnings on. */
+static int shared_words(const char *path, int argc, char **argv)
+{
+	struct span rest = span_of(path), word;
+	int n = 0;
+
+	while (n + 1 < argc && span_split(&rest, ' ', &word) && span_is(word, argv[n + 1]))
+		n++;
+	return n;
+}
+
+/* How many of argv's words are the beginning of longer paths: 2 of "plugin secret". */
+static int group_words(int argc, char **argv)
+{
+	int most = 0;
+
+	for_each_command(command)
+	{
+		int n = shared_words(command->path, argc, argv);
+
+		if (n > most && n < count_words(command->path))
+			most = n;
+	}
+	return most;
 }
 
 /* "mortise plugin --help" */
 static bool asks_for_group(int argc, char **argv)
 {
-	return argc == 3 && is_group(argv[1]) &&
-	       (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+	int n = group_words(argc, argv);
+
+	return n > 0 && argc == n + 2 &&
+	       (strcmp(argv[argc - 1], "--help") == 0 || strcmp(argv[argc - 1], "-h") == 0);
 }
 
 void help_each_command(void (*visit)(const struct cli_command *command))
@@ -70,20 +100,6 @@ bool help_wanted(int argc, char **argv)
 	return argc < 2 || asks_for_group(argc, argv) || strcmp(argv[1], "help") == 0 ||
 	       strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	       strcmp(argv[1], "--version") == 0;
-}
-
-/* How many of argv's words the path takes when they are all there; 0 otherwise. */
-static int match_words(const char *path, int argc, char **argv)
-{
-	struct span rest = span_of(path), word;
-	int n = 0;
-
-	while (span_split(&rest, ' ', &word)) {
-		if (n + 1 >= argc || !span_is(word, argv[n + 1]))
-			return 0;
-		n++;
-	}
-	return n;
 }
 
 /* Levenshtein's distance, of short words only. */
@@ -113,43 +129,61 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-/* The first word of a path, in place. */
-static char *first_word(const char *path)
+/* The first count words of a path. */
+static char *first_words(const char *path, int count)
 {
-	char *word = mem_strdup(path), *space = strchr(word, ' ');
+	const char *end = path;
 
-	if (space)
-		*space = '\0';
-	return word;
+	for (; *end; end++)
+		if (*end == ' ' && --count == 0)
+			break;
+	return mem_printf("%.*s", (int)(end - path), path);
+}
+
+/* The first count words behind the program's name. */
+static char *join_words(char **argv, int count)
+{
+	struct text words;
+	char *taken;
+
+	text_init(&words);
+	for (int i = 1; i <= count; i++)
+		text_printf(&words, "%s%s", i > 1 ? " " : "", argv[i]);
+	taken = text_take(&words);
+	text_done(&words);
+	return taken;
 }
 
 static int not_found(int argc, char **argv, struct error *err)
 {
-	CLEANUP(mem_freep) char *two = mem_printf("%s %s", argv[1], argc > 2 ? argv[2] : "");
-	CLEANUP(mem_freep) char *best = NULL;
+	int group = group_words(argc, argv);
+	CLEANUP(mem_freep) char *known = join_words(argv, group);
+	CLEANUP(mem_freep) char *typed = NULL, *best = NULL;
 	size_t least = SUGGEST_DISTANCE + 1;
-	bool group = is_group(argv[1]);
 
-	if (group && argc <= 2) {
-		(void)error_set(err, ERR_USAGE, "'mortise %s' needs a subcommand", argv[1]);
-		return error_fix(err, "see 'mortise help %s'", argv[1]);
+	if (group && argc == group + 1) {
+		(void)error_set(err, ERR_USAGE, "'mortise %s' needs a subcommand", known);
+		return error_fix(err, "see 'mortise help %s'", known);
 	}
-	(void)error_set(err, ERR_USAGE, "there is no command 'mortise %s'", group ? two : argv[1]);
+	typed = join_words(argv, group + 1);
+	(void)error_set(err, ERR_USAGE, "there is no command 'mortise %s'", typed);
 	for_each_command(command)
 	{
-		CLEANUP(mem_freep) char *word = first_word(command->path);
-		bool whole = argc > 2 && strchr(command->path, ' ');
-		size_t d = whole ? distance(two, command->path) : distance(argv[1], word);
+		int words = count_words(command->path);
+		int both = words < argc ? words : argc - 1;
+		CLEANUP(mem_freep) char *mine = first_words(command->path, both);
+		CLEANUP(mem_freep) char *theirs = join_words(argv, both);
+		size_t d = distance(theirs, mine);
 
-		if (d < least) {
+		if (words > group && shared_words(command->path, argc, argv) == group &&
+			d < least) {
 			least = d;
 			mem_free(best);
-			best = whole ? mem_strdup(command->path) : TAKE(word);
+			best = TAKE(mine);
 		}
 	}
 	if (!best)
-		return error_fix(
-			err, "see 'mortise help%s%s'", group ? " " : "", group ? argv[1] : "");
+		return error_fix(err, "see 'mortise help%s%s'", group ? " " : "", known);
 	return error_fix(err, "did you mean 'mortise %s'?", best);
 }
 
@@ -160,9 +194,9 @@ int help_find(int argc, char **argv, const struct cli_command **out, int *words,
 
 	for_each_command(command)
 	{
-		int n = match_words(command->path, argc, argv);
+		int n = shared_words(command->path, argc, argv);
 
-		if (n > most) {
+		if (n > most && n == count_words(command->path)) {
 			most = n;
 			best = command;
 		}
@@ -207,14 +241,22 @@ void help_print(struct cli *cli, const struct cli_command *command,
 	print_options(globals, count);
 }
 
-static void print_group(struct cli *cli, const char *title, const struct cli_command *commands)
+/* Those of the commands that share their first count words with argv: all of them for 0. */
+static void print_group(struct cli *cli, const char *title, const struct cli_command *commands,
+	int count, char **argv)
 {
-	printf("\n%s%s%s\n", cli_style(cli, stdout, STYLE_BOLD), title,
-		cli_style(cli, stdout, STYLE_PLAIN));
+	bool any = false;
+
 	for (; commands->path; commands++) {
 		CLEANUP(mem_freep)
 		char *left = mem_printf("%s %s", commands->path, commands->arguments);
 
+		if (shared_words(commands->path, count + 1, argv) < count)
+			continue;
+		if (!any)
+			printf("\n%s%s%s\n", cli_style(cli, stdout, STYLE_BOLD), title,
+				cli_style(cli, stdout, STYLE_PLAIN));
+		any = true;
 		printf("  %-42s %s\n", left, commands->summary);
 	}
 }
@@ -225,7 +267,7 @@ static void print_overview(struct cli *cli)
 	       "usage: mortise COMMAND [arguments] [options]\n",
 		cli_style(cli, stdout, STYLE_BOLD), cli_style(cli, stdout, STYLE_PLAIN));
 	for (size_t i = 0; i < ARRAY_LENGTH(groups); i++)
-		print_group(cli, groups[i].title, groups[i].commands);
+		print_group(cli, groups[i].title, groups[i].commands, 0, NULL);
 	printf("\nhelp on one: mortise COMMAND --help   topics: mortise help exit-codes | settings "
 	       "| errors | MRT-NNNN\n"
 	       "start here:  mortise up\n");
@@ -252,10 +294,10 @@ static void print_settings(const struct cli *cli)
 	char *value;
 
 	for (size_t i = 0; settings_at(&cli->settings, i, &setting, &value); i++) {
-		printf("%s\n    %s\n    %s or %s; default %s%s%s\n", setting.name, setting.help,
-			setting.flag, setting.variable,
-			setting.fallback[0] ? setting.fallback : "none",
-			strcmp(value, setting.fallback) == 0 ? "" : "; now ",
+		/* What stands for no value is in the words of those that may have none. */
+		printf("%s\n    %s\n    %s or %s%s%s%s%s\n", setting.name, setting.help,
+			setting.flag, setting.variable, setting.fallback[0] ? "; default " : "",
+			setting.fallback, strcmp(value, setting.fallback) == 0 ? "" : "; now ",
 			strcmp(value, setting.fallback) == 0 ? "" : value);
 		mem_free(value);
 	}
@@ -292,11 +334,10 @@ static int help_on(struct cli *cli, int argc, char **argv, const struct cli_opti
 
 	if (strncmp(argv[2], "MRT-", 4) == 0)
 		return print_error(argv[2], err);
-	if (argc == 3 && is_group(argv[2])) {
+	words = group_words(argc - 1, argv + 1);
+	if (words && argc == words + 2) {
 		for (size_t i = 0; i < ARRAY_LENGTH(groups); i++)
-			if (groups[i].commands->path &&
-				strncmp(groups[i].commands->path, argv[2], strlen(argv[2])) == 0)
-				print_group(cli, groups[i].title, groups[i].commands);
+			print_group(cli, groups[i].title, groups[i].commands, words, argv + 1);
 		return 0;
 	}
 	if (help_find(argc - 1, argv + 1, &command, &words, err) < 0)
@@ -312,8 +353,11 @@ int help_run(struct cli *cli, int argc, char **argv, const struct cli_option *gl
 		puts("mortise " MORTISE_VERSION);
 		return 0;
 	}
-	if (asks_for_group(argc, argv))
-		argv[2] = argv[1];
+	/* "mortise plugin --help" is "mortise help plugin". */
+	if (asks_for_group(argc, argv)) {
+		memmove(argv + 2, argv + 1, (size_t)(argc - 2) * sizeof(*argv));
+		return help_on(cli, argc, argv, globals, count, err);
+	}
 	if (argc < 3) {
 		print_overview(cli);
 		return 0;

@@ -70,9 +70,13 @@ static void put_settings(const struct settings *settings)
 		put_text(setting.variable);
 		fputs("\n", stdout);
 		put_text(setting.help);
-		fputs(" (default: ", stdout);
-		put_text(setting.fallback[0] ? setting.fallback : "none");
-		puts(")");
+		if (setting.fallback[0]) {
+			fputs(" (default: ", stdout);
+			put_text(setting.fallback);
+			puts(")");
+		} else {
+			puts("");
+		}
 	}
 }
 

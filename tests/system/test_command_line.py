@@ -18,9 +18,20 @@ def test_help_lists_every_command_and_each_has_help_of_its_own():
 
 
 def test_a_typing_error_is_answered_with_a_suggestion():
-    for typed, meant in (('plugin lst', 'plugin list'), ('packge build x', 'package build'), ('hsitory', 'history'), ('plugn', 'plugin')):
+    for typed, meant in (('plugin lst', 'plugin list'), ('packge build x', 'package build'), ('hsitory', 'history'), ('plugn', 'plugin'),
+                         ('plugin secret lst x', 'plugin secret list'), ('team membr add x y', 'team member add')):
         done = run(*typed.split())
         assert done.returncode == 2 and f"did you mean 'mortise {meant}" in done.stderr, done.stderr
+
+
+def test_words_that_begin_several_commands_have_help_of_their_own():
+    for group, inside, outside in (('plugin secret', 'plugin secret set', 'plugin list'), ('team member', 'team member add', 'team list'),
+                                   ('key', 'key generate', 'key-ring list')):
+        shown = run('help', *group.split())
+        assert shown.returncode == 0 and f'  {inside} ' in shown.stdout and f'  {outside} ' not in shown.stdout
+        assert run(*group.split(), '--help').stdout == shown.stdout
+        done = run(*group.split())
+        assert done.returncode == 2 and f"'mortise {group}' needs a subcommand" in done.stderr
 
 
 def test_wrong_usage_exits_2_and_says_what_why_and_how():
