@@ -211,7 +211,8 @@ const struct cli_command cli_privacy_commands[] = {
 		"  mortise privacy reject ID -m 'who asked is not the person'", { { 0 } },
 		privacy_reject },
 	{ "privacy export", "ID FILE", 2, 2, "write the archive of a request to a file",
-		"FILE '-' is standard output. The file is readable by its owner alone.", { { 0 } },
-		privacy_export },
+		"FILE '-' is standard output; a file takes the place of an older one. Its owner "
+		"alone can read it.",
+		{ { 0 } }, privacy_export },
 	{ 0 },
 };

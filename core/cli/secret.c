@@ -128,8 +128,10 @@ static int ask(const struct secret_source *source, struct text *out, struct erro
 		return rc;
 	text_init(&twice);
 	rc = read_unseen(tty, source->prompt, ", once more", source->max, &twice, err);
-	if (rc == 0 && !span_equal(text_span(&twice), text_span(out)))
+	if (rc == 0 && !span_equal(text_span(&twice), text_span(out))) {
 		rc = error_set(err, ERR_USAGE, "these were two different ones");
+		(void)error_fix(err, "run it again and type the same one twice");
+	}
 	mem_wipe(twice.data, twice.cap);
 	text_done(&twice);
 	return rc;
