@@ -336,7 +336,7 @@ static bool find_action(struct rest_call *call, struct question *q)
 		q->scope = name;
 	else {
 		rest_invalid(call, "?action",
-			"is no action ('mortise access list'), scope or call of a plugin");
+			"names no action ('mortise access list'), scope or call of a plugin");
 		return false;
 	}
 	if (q->method && !q->plugin[0]) {
