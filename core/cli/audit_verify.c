@@ -19,6 +19,7 @@
 
 struct audit_chain {
 	const char *name;
+	const char *previous; /* "": it is the first */
 	const json_t *chains;
 	struct audit_anchors *anchors;
 	audit_finding_cb found;
@@ -70,6 +71,7 @@ struct audit_chain *audit_chain_new(const json_t *described, const json_t *chain
 	struct audit_chain *c = mem_zalloc(sizeof(*c));
 
 	c->name = cli_text(described, "chain", "");
+	c->previous = cli_text(described, "previous", "");
 	c->chains = chains;
 	c->found = found;
 	c->user = user;
@@ -245,6 +247,28 @@ static void check_links(const struct audit_chain *c)
 	}
 }
 
+/* Chains that began behind a seal which is gone, and the one that this one began behind. */
+static void check_ends(const struct audit_chain *c)
+{
+	bool there = !c->previous[0];
+	const json_t *chain;
+	size_t i;
+
+	json_array_foreach((json_t *)c->chains, i, chain)
+	{
+		uint64_t end = number_of(json_span(json_object_get(chain, "previous_sequence")));
+
+		there = there || strcmp(cli_text(chain, "chain", ""), c->previous) == 0;
+		if (strcmp(cli_text(chain, "previous", ""), c->name) == 0 && end > c->head.sequence)
+			tell(c, AUDIT_TRUNCATED, 0,
+				"seals %llu to %llu are gone, behind which chain %s began",
+				(unsigned long long)c->head.sequence + 1, (unsigned long long)end,
+				cli_text(chain, "chain", ""));
+	}
+	if (!there)
+		tell(c, AUDIT_TRUNCATED, 0, "it began behind chain %s, which is gone", c->previous);
+}
+
 int audit_chain_seal(struct audit_chain *c, const json_t *item, struct error *err)
 {
 	uint64_t sequence = (uint64_t)cli_integer(item, "sequence", 0);
@@ -306,4 +330,5 @@ void audit_chain_end(struct audit_chain *c)
 			"seals %llu to %llu are gone, the last was anchored at %s",
 			(unsigned long long)c->head.sequence + 1, (unsigned long long)last.sequence,
 			last.time);
+	check_ends(c);
 }

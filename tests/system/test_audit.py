@@ -210,6 +210,27 @@ def test_a_row_written_backdated_is_found_once_it_is_sealed(host, untouched):
     assert findings(host) == [('inserted', -7)]
 
 
+def test_a_later_chain_knows_the_end_of_the_one_before(host, untouched):
+    """Anchors that nobody has any more are not all that tells of an end that is missing."""
+    chain = one(host, 'SELECT chain FROM audit_sealer')
+    with superuser(host) as cursor:
+        cursor.execute("INSERT INTO audit_logs(action, status, created_at) VALUES ('x', 'success', now() - interval '100 days')")
+    sealed(host)
+    later = one(host, 'SELECT chain FROM audit_sealer')
+    for path in (host.data / 'audit').glob(f'{later}.*'):  # it is no more when the test is over
+        path.unlink()
+    assert later != chain and findings(host, '--no-anchors') == []
+    with superuser(host) as cursor:
+        cursor.execute('DELETE FROM audit_logs WHERE id >= %s AND id IN (SELECT row_id FROM audit_seals WHERE chain = %s)', (untouched, chain))
+        cursor.execute('DELETE FROM audit_seals WHERE row_id >= %s AND chain = %s', (untouched, chain))
+    assert ('truncated', None) in findings(host, '--no-anchors')
+    with superuser(host) as cursor:
+        cursor.execute('DELETE FROM audit_seals WHERE chain = %s', (chain,))
+        cursor.execute('DELETE FROM audit_chains WHERE name = %s', (chain,))
+        cursor.execute('DELETE FROM audit_logs WHERE id IN (SELECT id FROM copy_of_audit_logs)')
+    assert ('truncated', None) in findings(host, '--no-anchors')
+
+
 # The form of core/codec/chain.h, once more.
 def frame(text):
     return b'-' if text is None else str(len(text.encode())).encode() + b':' + text.encode()
