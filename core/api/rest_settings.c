@@ -58,8 +58,8 @@ static void on_settings(
 static void list(struct rest_call *call)
 {
 	rest_begin(call);
-	store_host_settings_list(
-		call->api->options.db, span_of(call->api->environment), on_settings, call);
+	store_host_settings_list(call->api->options.db, &call->context,
+		span_of(call->api->environment), on_settings, call);
 }
 
 static size_t find_setting(const char *name)

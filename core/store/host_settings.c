@@ -17,12 +17,13 @@ static const struct db_statement host_settings_list = {
 	.flags = DB_STATEMENT_READS,
 };
 
-void store_host_settings_list(
-	struct db_pool *db, struct span environment, store_host_settings_cb done, void *user)
+void store_host_settings_list(struct db_pool *db, const struct db_context *context,
+	struct span environment, store_host_settings_cb done, void *user)
 {
 	const struct db_param params[] = { DB_TEXT(environment), store_limit(0) };
 
 	store_send(db, &(struct store_query){ .statement = &host_settings_list,
+			       .context = context,
 			       .params = params,
 			       .shape = &setting_shape,
 			       .done = (store_fn)done,

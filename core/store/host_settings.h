@@ -13,8 +13,8 @@ typedef void (*store_host_settings_cb)(
 	const struct error *err, const struct store_host_setting *rows, size_t n, void *user);
 
 /* As they hold in an environment: its own before the default for all. [front, supervisor] */
-void store_host_settings_list(
-	struct db_pool *db, struct span environment, store_host_settings_cb done, void *user);
+void store_host_settings_list(struct db_pool *db, const struct db_context *context,
+	struct span environment, store_host_settings_cb done, void *user);
 
 /* environment "": for all. [front, administrators] */
 void store_host_setting_put(struct db_pool *db, const struct db_context *context,

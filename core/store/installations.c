@@ -161,9 +161,7 @@ void store_installation_config(struct db_pool *db, const struct db_context *cont
 
 static const struct db_statement installation_account = {
 	.name = "installation_account",
-	.sql = "SELECT id FROM users "
-	       "WHERE provider = 'plugin' AND provider_id = $1 AND is_active AND deleted_at IS "
-	       "NULL",
+	.sql = "SELECT id FROM auth_account($1) id WHERE id IS NOT NULL",
 	.params = 1,
 	.flags = DB_STATEMENT_READS,
 };

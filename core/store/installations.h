@@ -68,7 +68,7 @@ void store_installations_list(struct db_pool *db, const struct db_context *conte
 void store_installation_config(struct db_pool *db, const struct db_context *context,
 	struct span installation_id, struct span name, store_text_cb done, void *user);
 
-/* The service account of an installation: its user id. ERR_NOT_FOUND. [supervisor] */
+/* The service account of an installation: its user id. ERR_NOT_FOUND. [front] */
 void store_installation_account(
 	struct db_pool *db, struct span installation_id, store_text_cb done, void *user);
 

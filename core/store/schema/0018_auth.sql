@@ -18,6 +18,12 @@ BEGIN
 END
 $$;
 
+-- The account that a plugin acts as when it asks for nobody; NULL: there is none.
+CREATE FUNCTION auth_account(p_installation text) RETURNS varchar
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+	SELECT id FROM users WHERE provider = 'plugin' AND provider_id = p_installation AND is_active AND deleted_at IS NULL
+$$;
+
 -- Rows in id order: two fronts that report the same keys must not deadlock.
 CREATE FUNCTION auth_api_keys_used(p_hashes text[], p_counts bigint[], p_last timestamptz[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$

@@ -25,10 +25,14 @@ CREATE UNLOGGED TABLE catalog_sync_seen (
 	row_id varchar(30) NOT NULL
 );
 
+-- A plugin's syncs are its own, whoever it asks for; a person's are those that he began for no plugin, or all of them for elevated people.
 ALTER TABLE catalog_syncs ENABLE ROW LEVEL SECURITY;
 CREATE POLICY catalog_syncs_own ON catalog_syncs FOR ALL TO application_role
-	USING ((SELECT app_is_known()) AND ((SELECT app_plugin()) = '' OR provider = (SELECT app_plugin())))
-	WITH CHECK ((SELECT app_is_known()) AND ((SELECT app_plugin()) = '' OR provider = (SELECT app_plugin())));
+	USING ((SELECT app_is_known()) AND CASE WHEN (SELECT app_plugin()) <> '' THEN provider = (SELECT app_plugin())
+		ELSE started_by = (SELECT app_user_id()) OR (SELECT app_is_elevated()) END)
+	WITH CHECK ((SELECT app_is_known()) AND CASE WHEN (SELECT app_plugin()) <> '' THEN provider = (SELECT app_plugin())
+		ELSE (started_by = (SELECT app_user_id()) AND NOT EXISTS (SELECT 1 FROM users u WHERE u.provider = 'plugin' AND u.provider_id = catalog_syncs.provider))
+			OR (SELECT app_is_elevated()) END);
 ALTER TABLE catalog_sync_seen ENABLE ROW LEVEL SECURITY;
 CREATE POLICY catalog_sync_seen_own ON catalog_sync_seen FOR ALL TO application_role
 	USING (sync_id IN (SELECT s.id FROM catalog_syncs s)) WITH CHECK (sync_id IN (SELECT s.id FROM catalog_syncs s));

@@ -268,7 +268,7 @@ $$;
 
 -- The asker's teams in which he has that role.
 CREATE FUNCTION app_team_ids(p_role team_role) RETURNS SETOF varchar
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
 	RETURN QUERY SELECT m.team_id FROM team_members m JOIN users u ON u.id = m.user_id
 		WHERE m.user_id = app_user_id() AND m.role = p_role AND u.is_active AND u.deleted_at IS NULL;

@@ -25,7 +25,7 @@ GRANT SELECT ON plugins, plugin_versions, packages, plugin_signatures, trust_key
 -- The front, as whoever asks.
 GRANT SELECT, INSERT, UPDATE ON teams TO application_role;
 GRANT SELECT, INSERT (user_id, team_id, role), UPDATE (role), DELETE ON team_members TO application_role;
-GRANT SELECT ON plugin_instances, plugin_terminations, service_health_dashboard TO application_role;
+GRANT SELECT ON plugin_instances, plugin_terminations, service_health_dashboard, metrics, events TO application_role;
 -- Not the secrets: the front has no key for them.
 GRANT SELECT (id, plugin_id, environment, installed_version, previous_version, installed_by, installation_method, config, health_status,
 	health_check_url, last_health_check, health_metrics, cpu_usage, memory_usage, disk_usage, is_enabled, installed_at, updated_at, disabled_at,
@@ -41,11 +41,11 @@ GRANT SELECT, INSERT ON call_operations TO application_role;
 GRANT SELECT, INSERT, UPDATE ON catalog_syncs TO application_role;
 GRANT SELECT, INSERT, DELETE ON catalog_sync_seen TO application_role;
 GRANT EXECUTE ON FUNCTION app_is_known(), app_is_admin(), app_is_elevated(), app_team_ids(), app_own_plugin(), app_catalog_everyone(),
-	app_sees_all_services(), setting_put(text, text, jsonb), trust_namespace_valid(text), trust_namespaces_valid(text[]), trust_add(text, bytea, text, text[], text[], boolean, timestamptz),
+	app_may_write(), app_sees_all_services(), setting_put(text, text, jsonb), trust_namespace_valid(text), trust_namespaces_valid(text[]), trust_add(text, bytea, text, text[], text[], boolean, timestamptz),
 	trust_revoke(text, text), package_trust_check(text, text), change_open(text, text, text, text, text, text, text, jsonb, text),
 	operation_find(text, text), operation_keep(text, text, jsonb), kv_get(text), kv_list(text, text, integer),
 	kv_put(text, jsonb, bytea, bigint, interval, text), kv_delete(text, bigint, text),
-	auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]), auth_rate_take(text, integer, integer),
+	auth_account(text), auth_api_key(text), auth_api_keys_used(text[], bigint[], timestamptz[]), auth_rate_take(text, integer, integer),
 	auth_api_key_create(text, text, text, text, text, text[], integer, timestamptz, inet[], text[], text, text), auth_api_key_get(text),
 	auth_api_key_change(text, jsonb), auth_api_key_revoke(text, text), auth_api_keys_list(text, text, text, integer), catalog_provider_check(text), catalog_sync_note(text, bigint, varchar[]),
 	catalog_apply(text, jsonb, boolean, bigint, text), catalog_relate(text, jsonb, bigint, text), catalog_sync_begin(text, text),

@@ -37,12 +37,12 @@ TEST(store_host_settings__settings_of_an_environment_win_over_the_defaults)
 		SPAN("\"team\""), on_done, &f);
 	fixture_ok(&f);
 	fixture_expect(&f);
-	store_host_settings_list(f.front, SPAN("test"), on_settings, &f);
+	store_host_settings_list(f.front, &f.as_amy, SPAN("test"), on_settings, &f);
 	fixture_ok(&f);
 	EXPECT_UINT(got.n, ==, 1);
 	EXPECT_STR(got.text, "\"team\"");
 	fixture_expect(&f);
-	store_host_settings_list(f.supervisor, SPAN("other"), on_settings, &f);
+	store_host_settings_list(f.supervisor, NULL, SPAN("other"), on_settings, &f);
 	fixture_ok(&f);
 	EXPECT_STR(got.text, "\"everyone\"");
 	fixture_done(&f);

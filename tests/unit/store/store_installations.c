@@ -38,7 +38,7 @@ TEST(store_installations__installations_are_listed_for_node_and_people)
 	fixture_ok(&f);
 	EXPECT_UINT(installed.n, ==, 0);
 	fixture_expect(&f);
-	store_installation_account(f.supervisor, span_of(installed.id), on_text, &f);
+	store_installation_account(f.front, span_of(installed.id), on_text, &f);
 	fixture_ok(&f);
 	EXPECT_TRUE(f.value[0] == 'c');
 	fixture_done(&f);
