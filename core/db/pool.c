@@ -18,6 +18,7 @@
 
 #define DEFAULT_CONNECTIONS 2
 #define DEFAULT_DEPTH       16
+#define POOLER_CONNECTIONS  8
 #define DEFAULT_QUEUE       4096
 #define DEFAULT_TIMEOUT_MS  5000
 /* Parameters of everything that is queued or in flight. */
@@ -339,15 +340,20 @@ static void on_deadline(uv_timer_t *timer)
 	deliver(pool);
 }
 
+/* PgBouncer gives a server connection to another client at each answer to a Sync, even when the
+ * first half of our next round is on its way there and the second half is not read yet (1.18 counts
+ * Syncs alone): statement and asker would part. So the next round waits for that answer. Within
+ * BEGIN and COMMIT it keeps the connection. */
 static struct slot *free_slot(struct db_pool *pool)
 {
+	unsigned depth = pool->options.pooler ? 1 : pool->options.depth;
 	struct slot *best = NULL;
 
 	for (unsigned i = 0; i < pool->options.connections; i++) {
 		struct slot *s = &pool->slots[i];
 
 		if (s->conn.state == CONN_OPEN && !s->owner && !s->rolling_back && !s->cancelling &&
-			s->n_sent < pool->options.depth && (!best || s->n_sent < best->n_sent))
+			s->n_sent < depth && (!best || s->n_sent < best->n_sent))
 			best = s;
 	}
 	return best;
@@ -473,7 +479,8 @@ int db_pool_start(struct db_pool **out, struct uv_loop_s *loop,
 	pool->target = target;
 	pool->options = *options;
 	pool->options.url = NULL;
-	pool->options.connections = or_default(options->connections, DEFAULT_CONNECTIONS);
+	pool->options.connections = or_default(
+		options->connections, options->pooler ? POOLER_CONNECTIONS : DEFAULT_CONNECTIONS);
 	pool->options.depth = or_default(options->depth, DEFAULT_DEPTH);
 	pool->options.queue = or_default(options->queue, DEFAULT_QUEUE);
 	pool->options.timeout_ms = or_default(options->timeout_ms, DEFAULT_TIMEOUT_MS);

@@ -38,11 +38,11 @@ typedef void (*db_state_cb)(bool connected, const struct error *reason, void *us
 struct db_pool_options {
 	const char *url;         /* URL or key=value string; copied */
 	const char *application; /* application_name, for pg_stat_activity */
-	unsigned connections;    /* 0: 2 */
+	unsigned connections;    /* 0: 2, or 8 behind a pooler */
 	unsigned depth;          /* statements in flight on one connection; 0: 16 */
 	unsigned queue;          /* statements waiting; 0: 4096 */
 	unsigned timeout_ms;     /* deadline of statements that name none; 0: 5000 */
-	bool pooler;             /* behind PgBouncer: no named prepared statements */
+	bool pooler;             /* behind PgBouncer: no named prepared statements, one in flight */
 	db_state_cb state;       /* may be NULL */
 	void *user;
 };
